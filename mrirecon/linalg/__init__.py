@@ -1,0 +1,1 @@
+"""Tensors as vectors: spaces, Fourier transforms, conjugate gradients. Knows nothing about imaging."""

@@ -1,0 +1,1 @@
+"""Forward operators, and what is measured with them."""

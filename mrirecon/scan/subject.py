@@ -1,0 +1,24 @@
+"""Who was scanned, without saying it: identifiers are counted and named, never carried by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pseudonymous subject.
+
+    Parameters
+    ----------
+    pseudonym
+        Stable for one input, reveals nothing: derived from a checksum of the file.
+    identifiers_present
+        Names of the header fields that hold identifying text (never their values).
+    study_instance_uid
+        The study of the source when the header carries it; used only on request.
+    """
+
+    pseudonym: str
+    identifiers_present: tuple[str, ...] = field(default=())
+    study_instance_uid: str | None = None
