@@ -14,13 +14,15 @@ from torch import Tensor
 def fft(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Image to k-space: centred, orthonormal, over `axes`."""
     axes = tuple(axes)
-    return torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(x, dim=axes), dim=axes, norm="ortho"), dim=axes)
+    y: Tensor = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(x, dim=axes), dim=axes, norm="ortho"), dim=axes)
+    return y
 
 
 def ifft(y: Tensor, axes: Sequence[int]) -> Tensor:
     """K-space to image: centred, orthonormal, over `axes`; inverse and adjoint of `fft`."""
     axes = tuple(axes)
-    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(y, dim=axes), dim=axes, norm="ortho"), dim=axes)
+    x: Tensor = torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(y, dim=axes), dim=axes, norm="ortho"), dim=axes)
+    return x
 
 
 def centre_slice(n: int, size: int) -> slice:

@@ -46,6 +46,11 @@ class Space:
         return self.dtype.is_complex
 
     @property
+    def real_dtype(self) -> torch.dtype:
+        """The dtype of one real component."""
+        return self.dtype.to_real()
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
@@ -87,7 +92,16 @@ class Space:
 
     def norm(self, a: Tensor) -> Tensor:
         """Euclidean norm over the space's axes, one real value per batch item."""
-        if a.is_complex():
-            pairs = torch.view_as_real(a.resolve_conj())
-            return torch.linalg.vector_norm(pairs, dim=tuple(range(-self.ndim - 1, 0)))
-        return torch.linalg.vector_norm(a, dim=tuple(range(-self.ndim, 0)))
+        values = torch.view_as_real(a.resolve_conj()) if a.is_complex() else a
+        norms: Tensor = torch.linalg.vector_norm(values, dim=tuple(range(-self.ndim - a.is_complex(), 0)))
+        return norms
+
+    def per_item(self, value: Tensor | float) -> Tensor | float:
+        """A number, or one number per batch item (shape `*batch`), made broadcastable to tensors of this space."""
+        if isinstance(value, Tensor):
+            return value.reshape(*value.shape, *(1,) * self.ndim)
+        return value
+
+    def is_constant(self, value: Tensor | float) -> bool:
+        """Whether `value`, broadcast to this space, is one number per batch item."""
+        return not isinstance(value, Tensor) or all(n == 1 for n in value.shape[-self.ndim :])

@@ -23,6 +23,9 @@ class UnitaryOperator(LinearOperator):
     ) -> Tensor:
         return b / (1 + rho)
 
+    def regularised_inverse(self, y: Tensor, rho: Tensor | float, *, cg: CGOptions = DEFAULT_CG) -> Tensor:
+        return self.adjoint(y) / (1 + rho)
+
     def pseudo_inverse(self, y: Tensor, *, cg: CGOptions = DEFAULT_CG) -> Tensor:
         return self.adjoint(y)
 
@@ -54,7 +57,7 @@ class Adjoint(LinearOperator):
 
 @dataclass(frozen=True)
 class Composition(LinearOperator):
-    """``outer @ inner``; when `inner` is unitary, solves are handed to `outer`, so its closed forms are kept."""
+    """``outer @ inner``; when one factor is unitary, solves are handed to the other, so its closed forms are kept."""
 
     outer: LinearOperator
     inner: LinearOperator
@@ -77,20 +80,42 @@ class Composition(LinearOperator):
         return self.inner.adjoint(self.outer.adjoint(y))
 
     def normal(self, x: Tensor) -> Tensor:
+        if isinstance(self.outer, UnitaryOperator):
+            return self.inner.normal(x)
         return self.inner.adjoint(self.outer.normal(self.inner.forward(x)))
+
+    def keep_measured(self, y: Tensor) -> Tensor:
+        return self.outer.keep_measured(y)
 
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
     ) -> Tensor:
-        if isinstance(self.inner, UnitaryOperator) and not isinstance(rho, Tensor):
+        if isinstance(self.outer, UnitaryOperator):
+            return self.inner.solve_normal(b, rho, x0=x0, cg=cg)
+        if self._rotates(rho):
             start = None if x0 is None else self.inner.forward(x0)
             return self.inner.adjoint(self.outer.solve_normal(self.inner.forward(b), rho, x0=start, cg=cg))
         return self.solve_normal_iteratively(b, rho, x0=x0, cg=cg).solution
 
+    def regularised_inverse(self, y: Tensor, rho: Tensor | float, *, cg: CGOptions = DEFAULT_CG) -> Tensor:
+        if isinstance(self.outer, UnitaryOperator):
+            return self.inner.regularised_inverse(self.outer.adjoint(y), rho, cg=cg)
+        if self._rotates(rho):
+            return self.inner.adjoint(self.outer.regularised_inverse(y, rho, cg=cg))
+        return self.solve_normal(self.adjoint(y), rho, cg=cg)
+
     def pseudo_inverse(self, y: Tensor, *, cg: CGOptions = CGOptions(max_iterations=100, tolerance=1e-7)) -> Tensor:
+        if isinstance(self.outer, UnitaryOperator):
+            return self.inner.pseudo_inverse(self.outer.adjoint(y), cg=cg)
         if isinstance(self.inner, UnitaryOperator):
             return self.inner.adjoint(self.outer.pseudo_inverse(y, cg=cg))
         return self.solve_normal(self.adjoint(y), 0.0, cg=cg)
+
+    def _rotates(self, rho: Tensor | float) -> bool:
+        """Whether `inner` is unitary and turns rho I into itself."""
+        same_axes = self.inner.domain.ndim == self.inner.codomain.ndim
+        constant = not isinstance(rho, Tensor) or (same_axes and self.inner.domain.is_constant(rho))
+        return isinstance(self.inner, UnitaryOperator) and constant
 
 
 @dataclass(frozen=True)
@@ -151,6 +176,9 @@ class Scaled(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         return abs(self.factor) ** 2 * self.operator.normal(x)
 
+    def keep_measured(self, y: Tensor) -> Tensor:
+        return self.operator.keep_measured(y)
+
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
     ) -> Tensor:
@@ -158,6 +186,11 @@ class Scaled(LinearOperator):
         if weight == 0:
             return b / rho
         return self.operator.solve_normal(b / weight, rho / weight, x0=x0, cg=cg)
+
+    def regularised_inverse(self, y: Tensor, rho: Tensor | float, *, cg: CGOptions = DEFAULT_CG) -> Tensor:
+        if self.factor == 0:
+            return 0 * self.operator.adjoint(y)
+        return self.operator.regularised_inverse(y, rho / abs(self.factor) ** 2, cg=cg) / self.factor
 
     def pseudo_inverse(self, y: Tensor, *, cg: CGOptions = CGOptions(max_iterations=100, tolerance=1e-7)) -> Tensor:
         if self.factor == 0:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import fields, is_dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from mrirecon.errors import ShapeError
 from mrirecon.linalg.cg import CGOptions, CGResult, conjugate_gradient
+from mrirecon.linalg.power import largest_eigenvalue
 from mrirecon.linalg.space import Space
 
 DEFAULT_CG = CGOptions()
@@ -37,6 +40,21 @@ class ForwardOperator(ABC):
     def __call__(self, x: Tensor) -> Tensor:
         self.domain.check(x, "x")
         return self.forward(x)
+
+    def keep_measured(self, y: Tensor) -> Tensor:
+        """Set to zero what the operator never measures (unsampled k-space, missing pixels), so noise stays out."""
+        return y
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same operator with every tensor it is built from on `device`."""
+        if not is_dataclass(self):
+            raise TypeError(f"{type(self).__name__} is not a dataclass; give it a `to` method of its own")
+        moved = {
+            f.name: value.to(device)
+            for f in fields(self)
+            if f.init and isinstance(value := getattr(self, f.name), Tensor | ForwardOperator)
+        }
+        return replace(self, **moved)
 
     def vjp(self, x: Tensor, v: Tensor) -> Tensor:
         """J(x)^H v, the vector-Jacobian product at `x`, by automatic differentiation unless overridden."""
@@ -90,12 +108,36 @@ class LinearOperator(ForwardOperator):
         dims = tuple(range(-self.domain.ndim, 0))
         return conjugate_gradient(lambda x: self.normal(x) + rho * x, b, dims=dims, x0=x0, options=cg)
 
+    def norm_squared_bound(self) -> float:
+        """An upper bound on ||A||^2 for step sizes: closed form where there is one, else by the power method.
+
+        The power method approaches from below; its result is raised by 5 %.
+        """
+        return 1.05 * largest_eigenvalue(self.normal, self.domain)
+
     def pseudo_inverse(self, y: Tensor, *, cg: CGOptions = CGOptions(max_iterations=100, tolerance=1e-7)) -> Tensor:
         """A^+ y: the least-squares solution of minimal norm.
 
         The default solves the normal equations from zero, whose iterates stay in the range of A^H.
         """
         return self.solve_normal(self.adjoint(y), 0.0, cg=cg)
+
+    def regularised_inverse(self, y: Tensor, rho: Tensor | float, *, cg: CGOptions = DEFAULT_CG) -> Tensor:
+        """(A^H A + rho I)^-1 A^H y, the minimiser of ||A x - y||^2 + rho ||x||^2.
+
+        Equal to ``solve_normal(adjoint(y), rho)``, but closed forms never divide by `rho`, so it stays accurate as
+        `rho` goes to zero, where it becomes the pseudo-inverse.
+
+        Parameters
+        ----------
+        y
+            Data, shape (*batch, *codomain).
+        rho
+            Non-negative weight of the identity, a number or a tensor broadcastable to the domain.
+        cg
+            Stopping rule of the iteration; closed forms ignore it.
+        """
+        return self.solve_normal(self.adjoint(y), rho, cg=cg)
 
     @property
     def H(self) -> LinearOperator:
