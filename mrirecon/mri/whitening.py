@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from mrirecon.errors import ShapeError
+from mrirecon.mri.edge_noise import noise_from_edges
+
+__all__ = ["noise_covariance", "noise_from_edges", "whitening_matrix"]
 
 DEAD_CHANNEL_POWER = 1e-10
 """A channel with less than this share of the median channel's noise power is dead."""
@@ -119,68 +122,3 @@ def _checked(covariance: Tensor) -> Tensor:
             f"{DEAD_CHANNEL_POWER:g} of the median channel's); remove them from the k-space and from the noise scan"
         )
     return covariance
-
-
-def noise_from_edges(kspace: Tensor, mask: Tensor, *, fraction: float = 0.05) -> Tensor:
-    """Noise samples from the outermost acquired k-space, where there is least signal, for scans without noise scan.
-
-    Takes the `fraction` of the acquired samples that lie farthest from the origin, in units of the acquired
-    half-extent along each axis: the corners of the acquired area. The choice looks at positions only, never at values,
-    so it does not bias the variance. Samples that are exactly zero in every coil (the unsampled start of an
-    asymmetric echo, zero padding) are no samples.
-
-    Parameters
-    ----------
-    kspace
-        Shape (*batch, coil, ky, kx), complex; several slices give more samples.
-    mask
-        Which samples were acquired, bool, shape (ky, kx), 1 along an axis where it is constant.
-    fraction
-        Share of the acquired samples to use, above 0 and at most 0.5.
-
-    Returns
-    -------
-        Shape (coil, n), complex, units of `kspace`, signal still included: the covariance is an upper estimate, good
-        when the resolution is so high that the corners of k-space hold noise only.
-
-    Raises
-    ------
-    ShapeError
-        If shapes disagree, `fraction` is out of range, or fewer samples than coils remain.
-    """
-    if kspace.ndim < 3 or not kspace.is_complex():
-        raise ShapeError(
-            f"`kspace` must be complex with shape (*batch, coil, ky, kx), got {tuple(kspace.shape)} {kspace.dtype}"
-        )
-    if not 0 < fraction <= 0.5:
-        raise ShapeError(f"`fraction` must be above 0 and at most 0.5, got {fraction}")
-    grid = kspace.shape[-2:]
-    if mask.ndim != 2 or any(m not in (1, n) for m, n in zip(mask.shape, grid, strict=True)):
-        raise ShapeError(f"`mask` must have shape (ky={grid[0]} or 1, kx={grid[1]} or 1), got {tuple(mask.shape)}")
-    n_coils = kspace.shape[-3]
-    coils_first = kspace.reshape(-1, n_coils, *grid).transpose(0, 1)
-    measured = mask.to(kspace.device, torch.bool) & (coils_first != 0).any(dim=0)
-    radius = _relative_radius(measured.any(dim=0))
-    radii = radius[measured.any(dim=0)]
-    wanted = max(1, round(fraction * radii.numel())) if radii.numel() else 0
-    if wanted:
-        measured = measured & (radius >= torch.topk(radii, wanted).values[-1])
-    samples = coils_first[:, measured]
-    if not wanted or samples.shape[1] < n_coils:
-        raise ShapeError(
-            f"the outermost {fraction:.0%} of k-space hold {samples.shape[1] if wanted else 0} acquired samples, at "
-            f"least {n_coils} (one per coil) are needed; pass more slices or a larger `fraction`"
-        )
-    return samples
-
-
-def _relative_radius(measured: Tensor) -> Tensor:
-    """Distance from the origin in units of the measured half-extent of each axis and side, shape of `measured`."""
-    squared = torch.zeros(measured.shape, device=measured.device)
-    for axis in (0, 1):
-        n = measured.shape[axis]
-        position = torch.arange(n, device=measured.device, dtype=torch.float32) - n // 2
-        extent = position[measured.any(dim=1 - axis)].abs()
-        relative = position / extent.max().clamp_min(1.0) if extent.numel() else position
-        squared = squared + relative.square().unsqueeze(1 - axis)
-    return squared.sqrt()
