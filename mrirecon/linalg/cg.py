@@ -34,7 +34,7 @@ class CGResult:
 
 def _inner(a: Tensor, b: Tensor, dims: tuple[int, ...]) -> Tensor:
     if a.is_complex():
-        ra, rb = torch.view_as_real(a), torch.view_as_real(b)
+        ra, rb = torch.view_as_real(a.resolve_conj()), torch.view_as_real(b.resolve_conj())
         return (ra * rb).sum(dim=(*(d - 1 for d in dims), -1)).reshape(_kept_shape(a, dims))
     return (a * b).sum(dim=dims, keepdim=True)
 
@@ -50,6 +50,7 @@ def conjugate_gradient(
     dims: tuple[int, ...],
     x0: Tensor | None = None,
     options: CGOptions = CGOptions(),
+    reference_norm_squared: Tensor | None = None,
 ) -> CGResult:
     """Solve ``apply(x) = b`` for a Hermitian positive definite map, each batch item as a system of its own.
 
@@ -65,6 +66,9 @@ def conjugate_gradient(
         Start, zero when omitted.
     options
         Stopping rule.
+    reference_norm_squared
+        What the squared residual is relative to, ||b||^2 of each system when omitted. Systems that are parts of one
+        problem share the mean, so that parts without signal do not decide when to stop.
 
     Returns
     -------
@@ -84,7 +88,8 @@ def conjugate_gradient(
     r = b if x0 is None else b - apply(x)
     p = r
     rr = _inner(r, r, dims)
-    bb = _inner(b, b, dims).clamp_min(torch.finfo(rr.dtype).tiny)
+    bb = _inner(b, b, dims) if reference_norm_squared is None else reference_norm_squared
+    bb = bb.clamp_min(torch.finfo(rr.dtype).tiny)
     iterations = 0
     relative = _largest_ratio(rr, bb)
     while iterations < options.max_iterations and relative > options.tolerance:
@@ -107,4 +112,4 @@ def conjugate_gradient(
 
 
 def _largest_ratio(rr: Tensor, bb: Tensor) -> float:
-    return float((rr.detach() / bb).max().sqrt())
+    return float((rr.detach() / bb.detach()).max().sqrt())

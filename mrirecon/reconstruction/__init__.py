@@ -1,0 +1,1 @@
+"""From data and a measurement model to an image."""

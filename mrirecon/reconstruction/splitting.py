@@ -1,0 +1,146 @@
+"""Proximal splitting: 1/2 ||A x - y||^2 + g(x) with a prior that has a proximal map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from mrirecon.errors import ConfigError
+from mrirecon.linalg.cg import CGOptions
+from mrirecon.operators.measurement import MeasurementModel
+from mrirecon.priors.base import ProximalPrior
+from mrirecon.reconstruction.base import Reconstruction, Reconstructor, relative_change, require_finite
+from mrirecon.reconstruction.linear import require_linear
+
+PriorAt = Callable[[int], ProximalPrior]
+"""The prior of iteration k, for priors that change with it (shifted wavelet grids)."""
+
+
+def always(prior: ProximalPrior) -> PriorAt:
+    """The same prior in every iteration."""
+    return lambda iteration: prior
+
+
+@dataclass(frozen=True)
+class ProximalGradient(Reconstructor):
+    """Proximal gradient descent, accelerated (FISTA) with restart when the momentum points uphill.
+
+        x_k+1 = prox_{tau g}( z_k - tau A^H (A z_k - y) ),      z_k+1 = x_k+1 + beta_k (x_k+1 - x_k)
+
+    The step is tau = 1 / ||A||^2, from the operator's own bound (power method where it has no closed form).
+
+    Parameters
+    ----------
+    prior_at
+        The regulariser of each iteration; `always(prior)` for one that does not change.
+    max_iterations, tolerance
+        Stop after so many iterations, or when the image changes relatively by less than `tolerance`.
+    accelerated
+        FISTA when true, plain ISTA when false.
+
+    References
+    ----------
+    .. [1] Beck, Teboulle, A fast iterative shrinkage-thresholding algorithm, SIAM J Imaging Sci 2 (2009) 183-202.
+    .. [2] O'Donoghue, Candes, Adaptive restart for accelerated gradient schemes, Found Comput Math 15 (2015) 715-732.
+    """
+
+    prior_at: PriorAt
+    max_iterations: int = 100
+    tolerance: float = 1e-4
+    accelerated: bool = True
+
+    def __call__(
+        self, y: Tensor, model: MeasurementModel, *, generator: torch.Generator | None = None
+    ) -> Reconstruction:
+        operator = require_linear(model, "proximal gradient")
+        operator.codomain.check(y, "y")
+        step = 1.0 / operator.norm_squared_bound()
+        target = operator.adjoint(y)
+        x, z, momentum, change, iteration = target, target, 1.0, float("inf"), 0
+        while iteration < self.max_iterations and change > self.tolerance:
+            gradient = operator.normal(z).sub_(target)
+            new = self.prior_at(iteration).prox(torch.sub(z, gradient, alpha=step), step)
+            difference = new - x
+            iteration += 1
+            change = _ratio(difference, new)
+            if self.accelerated and _uphill(z, new, difference):
+                momentum = 1.0
+            following = (1 + sqrt(1 + 4 * momentum**2)) / 2
+            beta = (momentum - 1) / following if self.accelerated else 0.0
+            z, x, momentum = torch.add(new, difference, alpha=beta), new, following
+        return Reconstruction(
+            require_finite(x, "proximal gradient"), iteration, change, change <= self.tolerance
+        )
+
+
+def _ratio(difference: Tensor, new: Tensor) -> float:
+    pairs, size = torch.view_as_real(difference) if difference.is_complex() else difference, _norm(new)
+    return float(torch.linalg.vector_norm(pairs)) / max(size, 1e-30)
+
+
+def _norm(x: Tensor) -> float:
+    return float(torch.linalg.vector_norm(torch.view_as_real(x) if x.is_complex() else x))
+
+
+def _uphill(z: Tensor, new: Tensor, difference: Tensor) -> bool:
+    """Whether the momentum step has a positive inner product with the generalised gradient z - new."""
+    gap = z - new
+    if gap.is_complex():
+        return bool((torch.view_as_real(gap) * torch.view_as_real(difference)).sum() > 0)
+    return bool((gap * difference).sum() > 0)
+
+
+@dataclass(frozen=True)
+class ADMM(Reconstructor):
+    """Alternating direction method of multipliers on x = v.
+
+        x <- (A^H A + rho I)^-1 (A^H y + rho (v - u)),   v <- prox_{g / rho}(x + u),   u <- u + x - v
+
+    Few, expensive iterations: right where the operator has a closed-form solve.
+
+    Parameters
+    ----------
+    prior
+        The regulariser.
+    rho
+        Penalty, relative to ||A||^2 <= 1; changes the speed, not the limit.
+    max_iterations, tolerance
+        Stop after so many iterations, or when the image changes relatively by less than `tolerance`.
+    cg
+        Stopping rule of the inner solve where there is no closed form; started from the previous image.
+
+    References
+    ----------
+    .. [1] Boyd et al., Distributed optimization and statistical learning via ADMM, Found Trends Mach Learn 3 (2011).
+    """
+
+    prior: ProximalPrior
+    rho: float = 0.05
+    max_iterations: int = 50
+    tolerance: float = 1e-4
+    cg: CGOptions = CGOptions(max_iterations=8, tolerance=1e-5)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rho < float("inf"):
+            raise ConfigError(f"`rho` must be positive and finite, got {self.rho}")
+
+    def __call__(
+        self, y: Tensor, model: MeasurementModel, *, generator: torch.Generator | None = None
+    ) -> Reconstruction:
+        operator = require_linear(model, "ADMM")
+        operator.codomain.check(y, "y")
+        target = operator.adjoint(y)
+        v, u = target, torch.zeros_like(target)
+        image, change, iteration = target, float("inf"), 0
+        while iteration < self.max_iterations and change > self.tolerance:
+            x = operator.solve_normal(target + self.rho * (v - u), self.rho, x0=image, cg=self.cg)
+            v = self.prior.prox(x + u, 1 / self.rho)
+            u = u + x - v
+            iteration += 1
+            change = max(relative_change(v, image), relative_change(x, v))
+            image = v
+        return Reconstruction(require_finite(image, "ADMM"), iteration, change, change <= self.tolerance)
