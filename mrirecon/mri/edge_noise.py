@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,38 +11,47 @@ from torch import Tensor
 from mrirecon.errors import ShapeError
 from mrirecon.linalg.fft import ifft
 
-OUTERMOST_POSITION = 0.9
-"""Image positions beyond this share of the half field of view are left out: receiver filters roll off there."""
 
-
-def noise_from_edges(kspace: Tensor, mask: Tensor, *, fraction: float = 0.05) -> Tensor:
+def noise_from_edges(
+    kspace: Tensor,
+    mask: Tensor,
+    *,
+    phase_encoding_axis: Literal["x", "y"] | None = None,
+    fraction: float = 0.05,
+) -> Tensor:
     """Noise samples from where there is least signal: the corners of the acquired data.
 
-    The corners are looked for in k-space, and also after a Fourier transform along each axis that was sampled without
-    gaps, where the corner lies outside the object: in particular outside the nominal field of view of an oversampled
-    readout. Of these regions the one with the least power is taken. Within a region the choice looks at positions
-    only, never at values, so it does not bias the variance. Samples that are exactly zero in every coil (the missing
-    start of an asymmetric echo, zero padding) are no samples.
+    The corners are those of k-space or, where the phase encoding was sampled without gaps, those of the data after a
+    Fourier transform along it, which lie beside the object; of the two the one with clearly less power is taken.
+    Within a region the choice looks at positions only, never at values, so it does not bias the variance. Samples that
+    are exactly zero in every coil (the missing start of an asymmetric echo, zero padding) are no samples.
 
     Parameters
     ----------
     kspace
-        Shape (*batch, coil, ky, kx), complex; several slices give more samples. Best before the removal of readout
-        oversampling.
+        Shape (*batch, coil, ky, kx), complex; several slices give more samples.
     mask
         Which samples were acquired, bool, shape (ky, kx), 1 along an axis where it is constant.
+    phase_encoding_axis
+        Without it the axis along which `mask` is not constant; where that is not one axis only k-space is used.
     fraction
         Share of the acquired positions to use, above 0 and at most 0.5.
 
     Returns
     -------
         Shape (coil, n), complex, units of `kspace`, for `noise_covariance`. What signal there is in the corners is
-        included, so the covariance is an upper estimate.
+        included, so the covariance is an upper estimate, closer the higher the resolution.
 
     Raises
     ------
     ShapeError
         If shapes disagree, `fraction` is out of range, or fewer samples than coils remain.
+
+    Notes
+    -----
+    The readout is never transformed: receiver filters lower the noise at the ends of its field of view, by a factor
+    of five in power in measured data. For the same reason the estimate is about a quarter too low before the removal
+    of a twofold readout oversampling; use it afterwards.
     """
     if kspace.ndim < 3 or not kspace.is_complex():
         raise ShapeError(
@@ -56,7 +65,10 @@ def noise_from_edges(kspace: Tensor, mask: Tensor, *, fraction: float = 0.05) ->
     n_coils = kspace.shape[-3]
     planes = kspace.reshape(-1, n_coils, *grid)
     measured = mask.to(kspace.device, torch.bool) & (planes != 0).any(dim=1).any(dim=0)
-    regions = [_corner(planes, measured, axes, fraction) for axes in _gapless_axes(measured)]
+    regions = [_corner(planes, measured, None, fraction)]
+    axis = _phase_encoding(mask) if phase_encoding_axis is None else ("y", "x").index(phase_encoding_axis)
+    if axis is not None and _is_gapless(measured, axis):
+        regions.append(_corner(planes, measured, axis, fraction))
     usable = [samples for samples in regions if samples.shape[1] >= n_coils]
     if not usable:
         raise ShapeError(
@@ -69,43 +81,40 @@ def noise_from_edges(kspace: Tensor, mask: Tensor, *, fraction: float = 0.05) ->
     return next(s for s, p in zip(usable, powers, strict=True) if p <= lowest + 3 / math.sqrt(s.numel()))
 
 
-def _gapless_axes(measured: Tensor) -> list[tuple[int, ...]]:
-    """The sets of axes (0 = y, 1 = x) that may be transformed: none, and those sampled as one interval."""
-    profiles = [measured.any(dim=1), measured.any(dim=0)]
-    if not bool((torch.outer(profiles[0], profiles[1]) == measured).all()):
-        return [()]
-    gapless = []
-    for axis, profile in enumerate(profiles):
-        positions = torch.nonzero(profile).flatten()
-        if len(positions) > 1 and int(positions[-1] - positions[0]) == len(positions) - 1:
-            gapless.append(axis)
-    return [axes for n in range(len(gapless) + 1) for axes in itertools.combinations(gapless, n)]
+def _phase_encoding(mask: Tensor) -> int | None:
+    """The axis (0 = y, 1 = x) along which alone the mask is given, if there is just one."""
+    given = [axis for axis, n in enumerate(mask.shape) if n > 1]
+    return given[0] if len(given) == 1 else None
 
 
-def _corner(planes: Tensor, measured: Tensor, axes: tuple[int, ...], fraction: float) -> Tensor:
-    """The samples (coil, n) farthest from the origin after transforming `axes`, unit gain for white noise."""
+def _is_gapless(measured: Tensor, axis: int) -> bool:
+    """Whether every readout was measured alike and the phase encodings are one interval."""
+    along, across = measured.any(dim=1 - axis, keepdim=True), measured.any(dim=axis, keepdim=True)
+    positions = torch.nonzero(along.flatten()).flatten()
+    if len(positions) < 2 or not bool(((along & across) == measured).all()):
+        return False
+    return int(positions[-1] - positions[0]) == len(positions) - 1
+
+
+def _corner(planes: Tensor, measured: Tensor, transformed: int | None, fraction: float) -> Tensor:
+    """The samples (coil, n) farthest from the origin, after transforming one axis if asked, with the same noise."""
     squared = torch.zeros(measured.shape, device=measured.device)
-    available = measured
-    gain = 1.0
     for axis in (0, 1):
         n = measured.shape[axis]
         position = (torch.arange(n, device=measured.device, dtype=torch.float32) - n // 2).abs()
-        profile = measured.any(dim=1 - axis)
-        if axis in axes:
-            gain *= math.sqrt(n / int(profile.sum()))
-            relative = position / max(n // 2, 1)
-            available = available.any(dim=axis, keepdim=True) & (relative <= OUTERMOST_POSITION).unsqueeze(1 - axis)
-        else:
-            extent = position[profile]
-            relative = position / extent.max().clamp_min(1.0) if extent.numel() else position
+        extent = position if axis == transformed else position[measured.any(dim=1 - axis)]
+        relative = position / extent.max().clamp_min(1.0) if extent.numel() else position
         squared = squared + relative.square().unsqueeze(1 - axis)
-    radii = squared[available]
+    if transformed is not None:
+        n_measured = int(measured.any(dim=1 - transformed).sum())
+        planes = ifft(planes, (transformed - 2,)) * math.sqrt(measured.shape[transformed] / n_measured)
+        measured = measured.any(dim=transformed, keepdim=True).expand_as(measured)
+    radii = squared[measured]
     if radii.numel() == 0:
         return planes.new_zeros(planes.shape[1], 0)
     wanted = max(1, round(fraction * radii.numel()))
-    chosen = available & (squared >= torch.topk(radii, wanted).values[-1])
-    data = ifft(planes, tuple(axis - 2 for axis in axes)) * gain if axes else planes
-    samples = data.transpose(0, 1)[:, :, chosen].flatten(1)
+    chosen = measured & (squared >= torch.topk(radii, wanted).values[-1])
+    samples = planes.transpose(0, 1)[:, :, chosen].flatten(1)
     return samples[:, (samples != 0).any(dim=0)]
 
 
