@@ -39,7 +39,7 @@ def largest_eigenvalue(
     x = space.randn(generator=generator)
     estimate = 0.0
     for _ in range(n_iterations):
-        x = x / space.norm(x).clamp_min(torch.finfo(torch.float32).tiny)
+        x = x / space.per_item(space.norm(x).clamp_min(torch.finfo(torch.float32).tiny))
         x = normal(x)
         new = float(space.norm(x).max())
         if new == 0.0:

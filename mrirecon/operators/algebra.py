@@ -15,8 +15,11 @@ from mrirecon.operators.base import DEFAULT_CG, LinearOperator, require_same_spa
 class UnitaryOperator(LinearOperator):
     """A linear operator with A^H A = A A^H = I; every solve is closed form."""
 
+    def norm_squared_bound(self) -> float:
+        return 1.0
+
     def normal(self, x: Tensor) -> Tensor:
-        return x
+        return x.clone()
 
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
@@ -49,6 +52,9 @@ class Adjoint(LinearOperator):
 
     def adjoint(self, y: Tensor) -> Tensor:
         return self.operator.forward(y)
+
+    def norm_squared_bound(self) -> float:
+        return self.operator.norm_squared_bound()
 
     @property
     def H(self) -> LinearOperator:
@@ -83,6 +89,13 @@ class Composition(LinearOperator):
         if isinstance(self.outer, UnitaryOperator):
             return self.inner.normal(x)
         return self.inner.adjoint(self.outer.normal(self.inner.forward(x)))
+
+    def norm_squared_bound(self) -> float:
+        if isinstance(self.outer, UnitaryOperator):
+            return self.inner.norm_squared_bound()
+        if isinstance(self.inner, UnitaryOperator):
+            return self.outer.norm_squared_bound()
+        return super().norm_squared_bound()
 
     def keep_measured(self, y: Tensor) -> Tensor:
         return self.outer.keep_measured(y)
@@ -175,6 +188,9 @@ class Scaled(LinearOperator):
 
     def normal(self, x: Tensor) -> Tensor:
         return abs(self.factor) ** 2 * self.operator.normal(x)
+
+    def norm_squared_bound(self) -> float:
+        return abs(self.factor) ** 2 * self.operator.norm_squared_bound()
 
     def keep_measured(self, y: Tensor) -> Tensor:
         return self.operator.keep_measured(y)

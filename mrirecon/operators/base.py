@@ -20,7 +20,8 @@ DEFAULT_CG = CGOptions()
 class ForwardOperator(ABC):
     """A differentiable map from `domain` to `codomain`, possibly nonlinear.
 
-    Tensors may carry leading batch axes; an operator built from batched parameters broadcasts against them.
+    Tensors may carry leading batch axes; an operator built from batched parameters broadcasts against them. Results
+    never share memory with arguments, so they may be changed in place.
     """
 
     @property

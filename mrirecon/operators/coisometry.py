@@ -26,6 +26,9 @@ class Coisometry(LinearOperator):
     def gain(self) -> float:
         """The one eigenvalue of A A^H; positive."""
 
+    def norm_squared_bound(self) -> float:
+        return self.gain
+
     def pseudo_inverse(self, y: Tensor, *, cg: CGOptions = DEFAULT_CG) -> Tensor:
         return self.adjoint(y) / self.gain
 
@@ -117,7 +120,7 @@ class Crop(Coisometry):
 
     def forward(self, x: Tensor) -> Tensor:
         (top, left), (height, width) = self.start, self.size
-        return x[..., top : top + height, left : left + width]
+        return x[..., top : top + height, left : left + width].clone()
 
     def adjoint(self, y: Tensor) -> Tensor:
         (top, left), (height, width) = self.start, self.size

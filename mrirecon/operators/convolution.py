@@ -109,6 +109,9 @@ class CircularConvolution(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         return multiply_spectrum(x, self.transfer.abs().square())
 
+    def norm_squared_bound(self) -> float:
+        return float(self.transfer.detach().abs().amax()) ** 2
+
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
     ) -> Tensor:

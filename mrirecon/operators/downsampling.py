@@ -65,6 +65,9 @@ class CircularDownsampling(LinearOperator):
         spread[..., :: self.factor, :: self.factor] = y
         return multiply_spectrum(spread, self.transfer.conj())
 
+    def norm_squared_bound(self) -> float:
+        return float(self._gram().detach().amax())
+
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
     ) -> Tensor:

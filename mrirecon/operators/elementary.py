@@ -31,10 +31,10 @@ class Identity(UnitaryOperator):
         return self.space
 
     def forward(self, x: Tensor) -> Tensor:
-        return x
+        return x.clone()
 
     def adjoint(self, y: Tensor) -> Tensor:
-        return y
+        return y.clone()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +88,9 @@ class Diagonal(LinearOperator):
 
     def normal(self, x: Tensor) -> Tensor:
         return self.diagonal.abs().square() * x
+
+    def norm_squared_bound(self) -> float:
+        return float(self.diagonal.detach().abs().amax()) ** 2
 
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG

@@ -76,6 +76,9 @@ class Extension(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         return self._occurrences(x.device) * x
 
+    def norm_squared_bound(self) -> float:
+        return float(self._occurrences(torch.device("cpu")).amax())
+
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
     ) -> Tensor:

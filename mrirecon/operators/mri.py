@@ -127,6 +127,9 @@ class CartesianMRI(LinearOperator):
     def adjoint(self, y: Tensor) -> Tensor:
         return self.sensitivities.adjoint(ifft(self._weights * y, range(-self.spatial_ndim, 0)))
 
+    def keep_measured(self, y: Tensor) -> Tensor:
+        return self._weights * y
+
     def normal(self, x: Tensor) -> Tensor:
         if self.sensitivities.maps.requires_grad:
             return self.adjoint(self.forward(x))
@@ -380,9 +383,14 @@ def cartesian_mri(mask: Tensor, maps: Tensor, *, n_sets: int = 1, spatial_ndim: 
     """
     if n_sets == 1:
         maps = maps.unsqueeze(-spatial_ndim - 2)
-    sensitivities = Sensitivities(maps, spatial_ndim)
-    if sensitivities.n_sets != n_sets:
+    elif maps.ndim < spatial_ndim + 2 or maps.shape[-spatial_ndim - 2] != n_sets:
         raise ShapeError(f"`maps` must have {n_sets} sets on axis {-spatial_ndim - 2}, got {tuple(maps.shape)}")
+    return cartesian_mri_of_sets(mask, maps, spatial_ndim=spatial_ndim)
+
+
+def cartesian_mri_of_sets(mask: Tensor, maps: Tensor, *, spatial_ndim: int = 2) -> CartesianMRI:
+    """As `cartesian_mri`, for maps that carry their set axis, (*batch, set, coil, [z,] y, x), whatever its length."""
+    sensitivities = Sensitivities(maps, spatial_ndim)
     if mask.ndim < spatial_ndim or any(
         have not in (1, want)
         for have, want in zip(mask.shape[-spatial_ndim:], sensitivities.spatial_shape, strict=True)

@@ -69,6 +69,9 @@ class Separable(LinearOperator):
     def adjoint(self, y: Tensor) -> Tensor:
         return _sandwich(self.matrix_y.mT, y, self.matrix_x)
 
+    def norm_squared_bound(self) -> float:
+        return float(self._singular_values().detach().amax()) ** 2
+
     def solve_normal(
         self, b: Tensor, rho: Tensor | float, *, x0: Tensor | None = None, cg: CGOptions = DEFAULT_CG
     ) -> Tensor:

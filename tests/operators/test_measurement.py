@@ -13,6 +13,7 @@ from mrirecon.operators import image
 from mrirecon.operators.base import ForwardOperator
 from mrirecon.operators.elementary import Fourier, Identity, sampling
 from mrirecon.operators.measurement import MeasurementModel
+from mrirecon.operators.mri import cartesian_mri
 from mrirecon.operators.noise import GaussianNoise, Noiseless
 from tests.operators.table import ROWS, Row
 
@@ -63,6 +64,14 @@ def test_simulation_is_reproducible_and_leaves_gaps_empty() -> None:
         assert not y[..., ~mask].any()
         assert (y[..., mask] != A(x)[..., mask]).all()
     assert torch.equal(MeasurementModel(Identity(COMPLEX), Noiseless()).simulate(x, rng()), x)
+
+
+def test_simulated_mri_data_are_zero_where_not_sampled() -> None:
+    mask = torch.tensor([True, False, True, True, False, False])
+    A = cartesian_mri(mask.expand(8, 6), COMPLEX.randn(4, generator=rng())[:, 0])
+    y = MeasurementModel(A, GaussianNoise(1.0)).simulate(COMPLEX.randn(generator=rng(1)), rng(2))
+    assert not y[..., ~mask].any()
+    assert float((y - A(COMPLEX.randn(generator=rng(1))))[..., mask].real.std()) == pytest.approx(1.0, rel=0.2)
 
 
 def test_nll_is_that_of_the_normal_distribution() -> None:

@@ -132,6 +132,25 @@ def test_inverses_against_dense(row: Row) -> None:
     torch.testing.assert_close(flat(A.pseudo_inverse(y, cg=TIGHT), A.domain), pinv @ flat_y, rtol=1e-6, atol=1e-7)
 
 
+@DENSE
+def test_norm_bound_against_dense(row: Row) -> None:
+    """Never too small; tight but where the operator's own bound ignores the mask."""
+    A = row.build()
+    largest = float(torch.linalg.matrix_norm(dense(A), 2)) ** 2
+    bound = A.norm_squared_bound()
+    assert bound >= largest * (1 - 1e-6)
+    assert bound <= largest * (1.06 if "MRI" not in row.name else 4)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.has_batched_parameters], ids=lambda row: row.name)
+def test_norm_bound_holds_for_the_whole_batch(row: Row) -> None:
+    A = row.build()
+    x = A.domain.randn(*row.batches[0], generator=generator())
+    for _ in range(30):
+        x = A.normal(x / A.domain.per_item(A.domain.norm(x)))
+    assert A.norm_squared_bound() >= float(A.domain.norm(x).max()) * (1 - 1e-6)
+
+
 @EVERY
 def test_pseudo_inverse_identities(row: Row) -> None:
     """A A^+ A = A and A^+ A A^+ = A^+."""
@@ -185,6 +204,24 @@ def test_wrong_shape_and_kind_raise(row: Row) -> None:
         A(torch.cat([x, x], dim=-1))
     with pytest.raises(ShapeError, match="must be"):
         A(x.real if x.is_complex() else x.to(torch.complex128))
+
+
+@EVERY
+def test_results_may_be_changed_in_place(row: Row) -> None:
+    A = row.build()
+    batch = row.batches[0]
+    x, y = A.domain.randn(*batch, generator=generator()), A.codomain.randn(*batch, generator=generator())
+    for function, argument in (
+        (A.forward, x),
+        (A.adjoint, y),
+        (A.normal, x),
+        (A.pseudo_inverse, y),
+        (lambda b: A.solve_normal(b, 0.5), x),
+        (lambda y: A.regularised_inverse(y, 0.5), y),
+    ):
+        before = argument.clone()
+        function(argument).zero_()
+        assert torch.equal(argument, before)
 
 
 @EVERY
