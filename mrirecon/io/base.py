@@ -1,0 +1,169 @@
+"""Which format a file has, judged by its content, and the one door to all raw-data readers."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from mrirecon.errors import ConfigError, FormatError
+from mrirecon.io.source import existing_file
+from mrirecon.scan.scan import Scan
+
+Format = Literal["fastmri", "ismrmrd", "twix", "cfl", "npy", "nifti", "dicom"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_GZIP = b"\x1f\x8b"
+_NUMPY = b"\x93NUMPY"
+_MATLAB = b"MATLAB "
+_LOOKED_FOR = (
+    "looked for fastMRI and MRD (HDF5), Siemens twix (VB, VD, VE, XA), BART cfl/hdr, NumPy npy, NIfTI and DICOM"
+)
+_FOLDER_SAMPLE = 50
+
+
+def detect_format(path: str | Path) -> Format:
+    """The format of a file, or of a folder of DICOM files, from its content; the name only helps with cfl/hdr pairs.
+
+    Parameters
+    ----------
+    path
+        A file, a folder of DICOM files, or a cfl/hdr pair without its suffix.
+
+    Raises
+    ------
+    FormatError
+        If it is missing, empty, or none of the known formats.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if any(_is_dicom(_head(entry)) for entry in _files(path)):
+            return "dicom"
+        raise FormatError(path, "is a folder without DICOM files; name one raw data file inside it")
+    if not path.exists() and path.with_name(path.name + ".hdr").exists():
+        return "cfl"
+    path = existing_file(path)
+    head = _head(path)
+    if head.startswith(_HDF5):
+        return _hdf5_kind(path)
+    if head.startswith(_NUMPY):
+        return "npy"
+    if _is_dicom(head):
+        return "dicom"
+    if head.startswith(_GZIP):
+        head = _unzipped_head(path)
+    if _is_nifti(head):
+        return "nifti"
+    if path.suffix == ".cfl" or (path.suffix == ".hdr" and b"# Dimensions" in head):
+        return "cfl"
+    from mrirecon.io.twix_file import is_twix
+
+    if is_twix(path):
+        return "twix"
+    hint = "; it is a MATLAB file: save the array with numpy.save instead" if head.startswith(_MATLAB) else ""
+    raise FormatError(path, f"is of unknown format or its beginning is damaged: {_LOOKED_FOR}{hint}")
+
+
+def open_scan(path: str | Path, *, contrast: int = 0, repetition: int = 0) -> Scan:
+    """Open raw data of any known format; samples are read later, plane by plane.
+
+    Parameters
+    ----------
+    path
+        A raw data file, or a cfl/hdr pair without its suffix.
+    contrast, repetition
+        Which echo and repetition, counted from 0.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, damaged, of unknown format, or holds images instead of raw data.
+    ConfigError
+        If it does not hold the contrast or repetition asked for.
+    """
+    path = Path(path)
+    kind = detect_format(path)
+    if kind in ("nifti", "dicom"):
+        name = "NIfTI" if kind == "nifti" else "DICOM"
+        raise FormatError(
+            path,
+            f"holds images ({name}), not raw data. Coil data, phase and noise are lost in an image and no Fourier "
+            "transform brings them back; give the scanner's raw data (twix, MRD) or a fastMRI, cfl or npy file",
+        )
+    if kind == "twix":
+        from mrirecon.io.twix import read_twix
+
+        return read_twix(path, contrast=contrast, repetition=repetition)
+    if kind == "cfl":
+        from mrirecon.io.cfl import read_cfl
+
+        return read_cfl(path, contrast=contrast, repetition=repetition)
+    if kind == "ismrmrd":
+        from mrirecon.io.ismrmrd import read_ismrmrd
+
+        return read_ismrmrd(path, contrast=contrast, repetition=repetition)
+    _refuse_series(path, contrast=contrast, repetition=repetition)
+    if kind == "npy":
+        from mrirecon.io.array import read_npy
+
+        return read_npy(path)
+    from mrirecon.io.fastmri import read_fastmri
+
+    return read_fastmri(path)
+
+
+def _refuse_series(path: Path, **wanted: int) -> None:
+    """Formats that hold one volume have contrast 0 and repetition 0 only."""
+    for name, number in wanted.items():
+        if number != 0:
+            raise ConfigError(f"{path}: the format holds one volume, {name} {number} does not exist; leave it at 0")
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    """Some files of a folder and its subfolders, in a fixed order."""
+    found = 0
+    for entry in sorted(folder.rglob("*")):
+        if entry.is_file():
+            yield entry
+            found += 1
+            if found == _FOLDER_SAMPLE:
+                return
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1024)
+
+
+def _unzipped_head(path: Path) -> bytes:
+    try:
+        with gzip.open(path, "rb") as file:
+            return file.read(1024)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def _is_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0")
+
+
+def _hdf5_kind(path: Path) -> Format:
+    from mrirecon.io.hdf5 import has_dataset, open_hdf5
+
+    with open_hdf5(path) as file:
+        if has_dataset(file, "kspace"):
+            return "fastmri"
+        if has_dataset(file, "dataset/xml"):
+            return "ismrmrd"
+        keys = sorted(str(key) for key in file)[:12]
+    raise FormatError(
+        path,
+        f"is HDF5, but neither fastMRI (a data set 'kspace') nor MRD (a group 'dataset' with 'xml' and 'data'); "
+        f"it holds {keys or 'nothing'}",
+    )
