@@ -37,12 +37,11 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Undersampling:
-    """A mask laid over acquired data, for retrospective studies."""
+    """A mask laid over acquired data, for retrospective studies; drawn with the configuration's seed."""
 
     kind: Literal["equispaced", "equispaced-fraction", "random", "gaussian", "magic", "poisson-disc"] = "equispaced"
     acceleration: float = 4.0
     centre_lines: int = 24
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.acceleration >= 1:

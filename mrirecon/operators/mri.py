@@ -212,7 +212,7 @@ class _SelfAdjoint(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
-        applied = _SelfAdjoint.apply(grads[0], ctx.function)  # type: ignore[attr-defined]
+        applied: Tensor = _SelfAdjoint.apply(grads[0], ctx.function)  # type: ignore[attr-defined]
         return applied.sum_to_size(ctx.shape), None  # type: ignore[attr-defined]
 
 
@@ -296,9 +296,11 @@ class _Lines:
             return coils.mul_(self.mask)
         if self.n_encoded == 1:  # the one-dimensional transform has less overhead
             k = torch.fft.fft(coils, norm="ortho").mul_(self.mask)
-            return torch.fft.ifft(k, norm="ortho")
+            filtered: Tensor = torch.fft.ifft(k, norm="ortho")
+            return filtered
         k = torch.fft.fftn(coils, dim=self.dims, norm="ortho").mul_(self.mask)
-        return torch.fft.ifftn(k, dim=self.dims, norm="ortho")
+        filtered = torch.fft.ifftn(k, dim=self.dims, norm="ortho")
+        return filtered
 
     def _by_coils(self, x: Tensor) -> Tensor:
         """A^H A when no axis is constant: coils a few at a time, summed as they come."""

@@ -35,7 +35,9 @@ class MatchedFilter(Reconstructor):
 
 @dataclass(frozen=True)
 class LeastSquares(Reconstructor):
-    """argmin_x ||A x - y||^2 + regularisation ||x||^2, closed form or conjugate gradients: CG-SENSE for MRI.
+    """argmin_x ||A x - y||^2 + regularisation ||x||^2 by conjugate gradients with its residual: CG-SENSE for MRI.
+
+    Operators with a closed form have it as `LinearOperator.regularised_inverse`.
 
     Parameters
     ----------

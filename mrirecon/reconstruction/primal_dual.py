@@ -61,7 +61,7 @@ class PrimalDualTV(Reconstructor):
         joint = -self.spatial_ndim - 1 if self.isotropic else None
         x, dual = target, self._gradient(target).zero_()
         change, iteration = float("inf"), 0
-        while iteration < self.max_iterations and change > self.tolerance:
+        while iteration < self.max_iterations and (change > self.tolerance or iteration < 2):  # the dual starts at 0
             pull = from_planes(divergence(dual, spatial_ndim=self.spatial_ndim))
             descent = operator.normal(x).sub_(target).sub_(pull)
             new = torch.sub(x, descent, alpha=tau)

@@ -13,16 +13,27 @@ from mrirecon.errors import ConfigError
 from mrirecon.linalg.cg import CGOptions
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.priors.base import ProximalPrior
+from mrirecon.priors.wavelet import Wavelet, cycle_shift
 from mrirecon.reconstruction.base import Reconstruction, Reconstructor, relative_change, require_finite
 from mrirecon.reconstruction.linear import require_linear
 
-PriorAt = Callable[[int], ProximalPrior]
-"""The prior of iteration k, for priors that change with it (shifted wavelet grids)."""
+ProximalMap = Callable[[Tensor, float, int], Tensor]
+"""``proximal_map(x, step, iteration)``: the prior's proximal map, which may use another grid in every iteration."""
 
 
-def always(prior: ProximalPrior) -> PriorAt:
-    """The same prior in every iteration."""
-    return lambda iteration: prior
+def fixed(prior: ProximalPrior) -> ProximalMap:
+    """The same proximal map in every iteration."""
+    return lambda x, step, iteration: prior.prox(x, step)
+
+
+def cycle_spinning(prior: Wavelet) -> ProximalMap:
+    """Wavelet shrinkage on a grid that moves from iteration to iteration, against block artefacts.
+
+    Coifman, Donoho, Translation-invariant de-noising, Lecture Notes in Statistics 103 (1995) 125-150.
+    """
+    return lambda x, step, iteration: prior.prox(
+        x, step, shift=cycle_shift(iteration, n_levels=prior.n_levels, spatial_ndim=prior.spatial_ndim)
+    )
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,8 @@ class ProximalGradient(Reconstructor):
 
     Parameters
     ----------
-    prior_at
-        The regulariser of each iteration; `always(prior)` for one that does not change.
+    proximal_map
+        Of the regulariser: `fixed(prior)`, or `cycle_spinning(wavelet)`.
     max_iterations, tolerance
         Stop after so many iterations, or when the image changes relatively by less than `tolerance`.
     accelerated
@@ -48,7 +59,7 @@ class ProximalGradient(Reconstructor):
     .. [2] O'Donoghue, Candes, Adaptive restart for accelerated gradient schemes, Found Comput Math 15 (2015) 715-732.
     """
 
-    prior_at: PriorAt
+    proximal_map: ProximalMap
     max_iterations: int = 100
     tolerance: float = 1e-4
     accelerated: bool = True
@@ -63,7 +74,7 @@ class ProximalGradient(Reconstructor):
         x, z, momentum, change, iteration = target, target, 1.0, float("inf"), 0
         while iteration < self.max_iterations and change > self.tolerance:
             gradient = operator.normal(z).sub_(target)
-            new = self.prior_at(iteration).prox(torch.sub(z, gradient, alpha=step), step)
+            new = self.proximal_map(torch.sub(z, gradient, alpha=step), step, iteration)
             difference = new - x
             iteration += 1
             change = _ratio(difference, new)
@@ -72,9 +83,7 @@ class ProximalGradient(Reconstructor):
             following = (1 + sqrt(1 + 4 * momentum**2)) / 2
             beta = (momentum - 1) / following if self.accelerated else 0.0
             z, x, momentum = torch.add(new, difference, alpha=beta), new, following
-        return Reconstruction(
-            require_finite(x, "proximal gradient"), iteration, change, change <= self.tolerance
-        )
+        return Reconstruction(require_finite(x, "proximal gradient"), iteration, change, change <= self.tolerance)
 
 
 def _ratio(difference: Tensor, new: Tensor) -> float:

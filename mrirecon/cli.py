@@ -1,0 +1,275 @@
+"""The `mrirecon` command: parses, calls a job, prints, exits.
+
+Exit status: 0 done, 2 bad input or options (nothing was written), 3 some of several inputs failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from mrirecon import __version__
+from mrirecon.config.load import load_config
+from mrirecon.config.schema import (
+    TV,
+    Adjoint,
+    EspiritMaps,
+    FileMaps,
+    MapsChoice,
+    MethodChoice,
+    ReconstructionConfig,
+    ReferenceMaps,
+    Sense,
+    Undersampling,
+    WalshMaps,
+    Wavelet,
+)
+from mrirecon.errors import ConfigError, MrireconError
+
+T = TypeVar("T")
+METHODS: dict[str, type[Any]] = {"adjoint": Adjoint, "sense": Sense, "wavelet": Wavelet, "tv": TV}
+MASKS = ("equispaced", "equispaced-fraction", "random", "gaussian", "magic", "poisson-disc")
+
+
+class Console:
+    """Messages on standard error, progress bars where there is a terminal."""
+
+    def say(self, message: str) -> None:
+        sys.stderr.write(f"{message}\n")
+
+    def warn(self, message: str) -> None:
+        sys.stderr.write(f"warning: {message}\n")
+
+    def track(self, items: Iterable[T], *, total: int, label: str) -> Iterator[T]:
+        return iter(tqdm(items, total=total, desc=label, file=sys.stderr, leave=False, dynamic_ncols=True))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, one subcommand per job."""
+    top = argparse.ArgumentParser(
+        prog="mrirecon",
+        description="Raw multi-coil k-space to viewer-ready DICOM and NIfTI. Research use only, not a medical device.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"mrirecon {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_inspect(commands.add_parser("inspect", help="say what a file is and what recon would do", allow_abbrev=False))
+    _add_recon(commands.add_parser("recon", help="reconstruct raw files", allow_abbrev=False))
+    _add_demo(
+        commands.add_parser("demo", help="simulate a scan of real anatomy and reconstruct it", allow_abbrev=False)
+    )
+    return top
+
+
+def _add_inspect(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, help="raw data, NIfTI or DICOM; of a BART pair, either file")
+    command.add_argument("--json", action="store_true", help="machine-readable")
+    command.set_defaults(run=_inspect)
+
+
+def _add_recon(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, nargs="+", help="fastMRI HDF5, ISMRMRD, Siemens twix, BART cfl, NumPy npy")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
+    command.add_argument("--config", type=Path, metavar="FILE.yaml", help="complete experiment; options override it")
+    command.add_argument("--method", choices=list(METHODS), help="default sense")
+    command.add_argument("--combine", choices=["matched-filter", "rss"], help="adjoint only: how coils are combined")
+    command.add_argument("--weight", type=float, help="regularisation weight of the method, unit-free")
+    command.add_argument("--iterations", type=int, help="iteration limit of the method")
+    command.add_argument("--accelerate", type=float, metavar="R", help="undersample retrospectively")
+    command.add_argument("--mask", choices=MASKS, help="kind of retrospective mask, default equispaced")
+    command.add_argument("--centre-lines", type=int, metavar="N", help="fully sampled centre lines, default 24")
+    command.add_argument("--maps", metavar="KIND", help="espirit (default), walsh, or a file: maps (.npy, .cfl) or a "
+                         "body-coil scan of the same geometry")  # fmt: skip
+    command.add_argument("--map-sets", type=int, choices=[1, 2], help="two ESPIRiT sets where the field of view folds")
+    command.add_argument("--compress-coils", type=int, metavar="N", help="virtual coils to keep")
+    command.add_argument("--whitening", choices=["auto", "noise-scan", "edges", "none"])
+    command.add_argument("--partial-fourier", choices=["zero-fill", "homodyne", "pocs"])
+    command.add_argument("--keep-oversampling", action="store_true", help="do not crop the readout")
+    command.add_argument("--contrast", type=int, default=0, metavar="N", help="which echo or contrast, from 0")
+    command.add_argument("--repetition", type=int, default=0, metavar="N", help="which repetition, from 0")
+    command.add_argument("--slices", metavar="A:B", help="slices A to B-1, or one slice A")
+    for name, text in (("dicom", "classic MR DICOM series"), ("nifti", "NIfTI"), ("png", "contact sheet"),
+                       ("npy", "magnitude as a NumPy array")):  # fmt: skip
+        command.add_argument(f"--{name}", action="store_true", help=f"write {text} (default: dicom, nifti and png)")
+    command.add_argument("--template", type=Path, metavar="DICOMDIR", help="scanner series whose study to join")
+    command.add_argument("--seed", type=int, help="of everything random")
+    command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    command.add_argument("--memory", metavar="SIZE", help="cap, e.g. 4G; fails before the work when too small")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing output folder")
+    command.set_defaults(run=_recon)
+
+
+def _add_demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, default=Path("mrirecon-demo"), metavar="DIR", help="default mrirecon-demo")
+    command.add_argument("--accelerate", type=float, default=4.0, metavar="R", help="default 4")
+    command.add_argument("--method", choices=list(METHODS), default="wavelet", help="default wavelet")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
+    command.set_defaults(run=_demo)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from mrirecon.jobs.inspect import inspect_file, render_text
+
+    report = inspect_file(arguments.file)
+    text = json.dumps(report, indent=2) if arguments.json else render_text(report)
+    sys.stdout.write(text.rstrip() + "\n")
+    return 0
+
+
+def _recon(arguments: argparse.Namespace) -> int:
+    from mrirecon.jobs.export import Formats
+    from mrirecon.jobs.recon import ReconOptions, recon_files
+
+    wanted = {name: getattr(arguments, name) for name in ("dicom", "nifti", "png", "npy")}
+    formats = Formats(**wanted) if any(wanted.values()) else Formats(dicom=True, nifti=True, png=True, npy=False)
+    options = ReconOptions(
+        config=configuration(arguments),
+        formats=formats,
+        template=arguments.template,
+        contrast=arguments.contrast,
+        repetition=arguments.repetition,
+        slices=parse_slices(arguments.slices),
+        device=arguments.device,
+        memory=arguments.memory,
+        overwrite=arguments.overwrite,
+    )
+    result = recon_files(arguments.file, arguments.out, options, Console())
+    if result.failed:
+        sys.stderr.write(f"mrirecon: {len(result.failed)} of {len(arguments.file)} inputs failed:\n")
+        for path, problem in result.failed:
+            sys.stderr.write(f"  {path.name}: {problem}\n")
+        return 3 if result.done else 2
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from mrirecon.jobs.demo import run_demo
+
+    config = ReconstructionConfig(
+        undersampling=Undersampling(acceleration=arguments.accelerate) if arguments.accelerate > 1 else None,
+        method=METHODS[arguments.method](),
+        seed=arguments.seed,
+    )
+    sys.stdout.write(run_demo(arguments.out, config, overwrite=arguments.overwrite, reporter=Console()) + "\n")
+    return 0
+
+
+def configuration(arguments: argparse.Namespace) -> ReconstructionConfig:
+    """The configuration file, if any, with the command line's options laid over it.
+
+    Raises
+    ------
+    ConfigError
+        If an option does not belong to the chosen method or contradicts another one.
+    """
+    config = load_config(arguments.config) if arguments.config else ReconstructionConfig()
+    seed = config.seed if arguments.seed is None else arguments.seed
+    preparation = _replaced(
+        config.preparation,
+        virtual_coils=arguments.compress_coils,
+        whitening=arguments.whitening,
+        partial_fourier=arguments.partial_fourier,
+        remove_oversampling=False if arguments.keep_oversampling else None,
+    )
+    return dataclasses.replace(
+        config,
+        seed=seed,
+        preparation=preparation,
+        undersampling=_undersampling(arguments, config.undersampling),
+        maps=_maps(arguments, config.maps),
+        method=_method(arguments, config.method),
+    )
+
+
+def _replaced(record: T, **changes: Any) -> T:
+    given = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(record, **given) if given else record  # type: ignore[type-var]
+
+
+def _undersampling(arguments: argparse.Namespace, configured: Undersampling | None) -> Undersampling | None:
+    details = {"kind": arguments.mask, "centre_lines": arguments.centre_lines}
+    if arguments.accelerate is None and configured is None:
+        for option, value in (("--mask", arguments.mask), ("--centre-lines", arguments.centre_lines)):
+            if value is not None:
+                raise ConfigError(f"{option} undersamples retrospectively and needs --accelerate R")
+        return None
+    base = configured or Undersampling()
+    return _replaced(base, acceleration=arguments.accelerate, **details)
+
+
+def _maps(arguments: argparse.Namespace, configured: MapsChoice) -> MapsChoice:
+    choice = configured
+    if arguments.maps == "espirit":
+        choice = configured if isinstance(configured, EspiritMaps) else EspiritMaps()
+    elif arguments.maps == "walsh":
+        choice = configured if isinstance(configured, WalshMaps) else WalshMaps()
+    elif arguments.maps is not None:
+        choice = _maps_file(Path(arguments.maps))
+    if arguments.map_sets is not None:
+        if not isinstance(choice, EspiritMaps):
+            raise ConfigError("--map-sets belongs to --maps espirit")
+        choice = dataclasses.replace(choice, sets=arguments.map_sets)
+    return choice
+
+
+def _maps_file(path: Path) -> MapsChoice:
+    if path.suffix in (".npy", ".cfl", ".hdr") or path.with_suffix(".cfl").is_file():
+        return FileMaps(path)
+    if not path.exists():
+        raise ConfigError(f"--maps must be espirit, walsh or an existing file, got {str(path)!r}")
+    return ReferenceMaps(path)
+
+
+def _method(arguments: argparse.Namespace, configured: MethodChoice) -> MethodChoice:
+    choice: Any = configured
+    if arguments.method is not None and arguments.method != configured.kind:
+        choice = METHODS[arguments.method]()
+    changes = {
+        "combine": arguments.combine,
+        "iterations": arguments.iterations,
+        "regularisation" if isinstance(choice, Sense) else "weight": arguments.weight,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name in given:
+        if not hasattr(choice, name):
+            raise ConfigError(
+                f"--{'weight' if name == 'regularisation' else name} does not apply to method {choice.kind}"
+            )
+    return dataclasses.replace(choice, **given) if given else choice  # type: ignore[no-any-return]
+
+
+def parse_slices(text: str | None) -> range | None:
+    """ "A:B" or "A" as a range, None for all; `ConfigError` if it is neither."""
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    try:
+        start = int(first)
+        return range(start, int(last) if colon else start + 1)
+    except ValueError:
+        raise ConfigError(f"--slices must be A:B or A, got {text!r}") from None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except MrireconError as error:
+        sys.stderr.write(f"mrirecon: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("mrirecon: interrupted; run the same command again to go on\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The `recon` job: raw files to folders of DICOM, NIfTI, PNG and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from mrirecon.config.schema import ReconstructionConfig
+from mrirecon.errors import ConfigError, OutputError
+from mrirecon.io.base import open_scan
+from mrirecon.jobs.batch import BatchResult, output_folders, run_batch
+from mrirecon.jobs.export import Export, Formats, export
+from mrirecon.jobs.plan import parse_size
+from mrirecon.jobs.reconstruct import Outcome, reconstruct
+from mrirecon.jobs.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class ReconOptions:
+    """What `recon` was asked for, beside the inputs and the output folder."""
+
+    config: ReconstructionConfig
+    formats: Formats
+    template: Path | None = None
+    contrast: int = 0
+    repetition: int = 0
+    slices: range | None = None
+    device: str = "cpu"
+    memory: str | None = None
+    overwrite: bool = False
+
+
+def recon_files(inputs: Sequence[Path], out: Path, options: ReconOptions, reporter: Reporter) -> BatchResult:
+    """Reconstruct every input into its folder.
+
+    Raises
+    ------
+    MrireconError
+        If options are impossible, or the only input fails; nothing is written then.
+    """
+    require_device(options.device)
+    folders = output_folders(inputs, out)
+    for folder in folders.values():
+        _refuse_existing(folder, overwrite=options.overwrite)
+
+    def job(path: Path) -> None:
+        recon_file(path, folders[path], options, reporter)
+
+    return run_batch(inputs, job, reporter)
+
+
+def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter) -> tuple[Outcome, Export]:
+    """Reconstruct one input into `out`, and tell the reporter what was written and how to open it."""
+    started = datetime.now().astimezone()
+    scan = open_scan(path, contrast=options.contrast, repetition=options.repetition)
+    reporter.say(f"{path.name}: {scan.format}, {scan.n_coils} coils")
+    limit = parse_size(options.memory) if options.memory is not None else None
+    outcome = reconstruct(
+        scan,
+        options.config,
+        out=out,
+        reporter=reporter,
+        slices=options.slices,
+        device=options.device,
+        memory_limit=limit,
+    )
+    done = export(
+        outcome,
+        out,
+        formats=options.formats,
+        template=options.template,
+        overwrite=options.overwrite,
+        started=started,
+        source=scan.source,
+    )
+    for note in outcome.notes:
+        reporter.say(f"note: {note}")
+    for warning in done.warnings:
+        reporter.warn(warning)
+    reporter.say(summary(out, done, outcome))
+    return outcome, done
+
+
+def summary(out: Path, done: Export, outcome: Outcome) -> str:
+    """What was written where, and how to open it."""
+    slices = [f for f in done.files if f.suffix == ".dcm"]
+    z, y, x = done.series.image.shape
+    dz, dy, dx = done.series.geometry.voxel_size_mm
+    seconds = sum(outcome.seconds.values())
+    lines = [f"{z} slices of {y} x {x}, voxels {dx:.3g} x {dy:.3g} x {dz:.3g} mm, {seconds:.1f} s; written to {out}:"]
+    if slices:
+        lines.append(
+            f"  dicom/            {len(slices)} files: drag the folder into a DICOM viewer (Weasis, Horos, OHIF, Slicer)"
+        )
+    for name, text in (
+        ("image.nii.gz", "NIfTI: ITK-SNAP, FSLeyes, niivue, nibabel"),
+        ("image.png", "contact sheet: any picture viewer"),
+        ("image.npy", "magnitude (z, y, x): numpy.load"),
+        ("provenance.json", "inputs, versions, configuration, mask, warnings"),
+    ):
+        if Path(name) in done.files:
+            lines.append(f"  {name:<17} {text}")
+    return "\n".join(lines)
+
+
+def require_device(name: str) -> None:
+    """`ConfigError` unless torch can compute on `name`; there is no silent fallback."""
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device {name!r} cannot be used ({reason}); choose cpu or an available accelerator"
+        ) from error
+
+
+def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    if folder.is_file():
+        raise OutputError(f"{folder} is a file; --out must name a folder")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise OutputError(f"{folder} exists already; choose another folder or give --overwrite")
+    if not (folder / "provenance.json").is_file():
+        raise OutputError(f"{folder} does not look like earlier output (no provenance.json); it is not overwritten")
