@@ -194,9 +194,7 @@ def split_files(spec: DataSpec, split: str, root: str | Path) -> tuple[Path, ...
     for pattern in splits[split].paths:
         matches = {p for p in root.glob(pattern) if p.is_file()}
         if not matches:
-            raise FormatError(
-                root / pattern, f"nothing matches this path of {spec.name}; is this the root of the data?"
-            )
+            raise FormatError(root / pattern, f"nothing matches this path of {spec.name}; give the root of the data")
         found |= matches
     expected = splits[split].count
     if expected is not None and len(found) != expected:
