@@ -105,7 +105,7 @@ def _apply(
     """The differentiable form only where a derivative is asked for: it costs as much as a small difference."""
     if not (torch.is_grad_enabled() and x.requires_grad):
         return plain(x, spatial_ndim, circular)
-    result: Tensor = traced.apply(x, spatial_ndim, circular)  # type: ignore[no-untyped-call]
+    result: Tensor = traced.apply(x, spatial_ndim, circular)
     return result
 
 

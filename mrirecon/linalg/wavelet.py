@@ -180,9 +180,9 @@ def _join(low: Tensor, high: Tensor, lattice: Lattice, axis: int, n: int) -> Ten
         axis=axis,
     )
     out = low.new_empty([*low.shape[: low.ndim + axis], n, *low.shape[low.ndim + axis + 1 :]])
-    to_even, to_odd = _polyphase(out.narrow(axis, 0, 2 * half), axis, parity)
-    to_even.copy_(even.narrow(axis, parity, half))
-    to_odd.copy_(odd.narrow(axis, 0, half))
+    for position, samples in enumerate((even.narrow(axis, parity, half), odd.narrow(axis, 0, half))):
+        # A view taken before the other was written would not know that the image now has a history.
+        _polyphase(out.narrow(axis, 0, 2 * half), axis, parity)[position].copy_(samples)
     if n % 2:
         out.narrow(axis, n - 1, 1).copy_(low.narrow(axis, half, 1))
     return out

@@ -39,7 +39,8 @@ class HaarTotalVariation(ProximalPrior):
     boundary
         "replicate" (zero difference at the far edge) or "circular".
     n_applications
-        J: apply the map J times with lam / J. More of them come closer to the exact proximal map of a large step.
+        J: apply the map J times with lam / J. With many of them a large step follows the total variation flow, which is
+        near the exact proximal map but not equal to it.
 
     Raises
     ------
