@@ -44,7 +44,7 @@ def rotation_from_normal(normal: Sequence[float], in_plane_rotation_rad: float =
     """3x3 matrix with the columns phase, read, slice from the protocol's slice normal and in-plane rotation.
 
     The phase direction lies in the slice; for a mainly transversal slice it has no left-right part (it points to
-    posterior), for a mainly coronal or sagittal one no head-foot part (it points to the right, or to posterior). It is
+    posterior), for a mainly coronal or sagittal one no head-foot part (it points to the left, or to posterior). It is
     then turned by the in-plane rotation.
 
     Parameters
