@@ -222,7 +222,7 @@ def test_contrast_and_repetition_are_chosen(tmp_path):
 
 
 def epi_lines(image, constant, slope):
-    """Alternating readouts of `image` (coil, y, x): every second one backwards and with a phase error, and references."""
+    """Alternating readouts of `image` (coil, y, x), every second one backwards with a phase error; references first."""
     k = siemens_kspace(image, (1, 2))
     n = image.shape[-1]
     ramp = np.exp(1j * (constant + slope * (np.arange(n) - n // 2)))
@@ -363,7 +363,7 @@ def test_an_interrupted_slice_is_refused(tmp_path):
         read_twix(written(tmp_path, [*simple_lines(k), *second[:-3]]))
 
 
-@pytest.mark.parametrize("keep", [0.999, 0.7, 0.3, 0.05])
+@pytest.mark.parametrize("keep", [0.97, 0.7, 0.3, 0.05])
 def test_a_truncated_file_is_named_as_such(tmp_path, keep):
     path = written(tmp_path, simple_lines(random_kspace(8, NY, NX)))
     content = path.read_bytes()

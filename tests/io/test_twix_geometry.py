@@ -69,7 +69,7 @@ def test_normal_must_be_a_unit_vector():
 def test_spatial_order_sorts_interleaved_slices_along_the_normal():
     normal = np.array([0.6, 0.0, 0.8])
     steps = np.array([6.0, 0.0, 9.0, 3.0])
-    order, step = spatial_order(np.outer(steps, normal) + [5, 6, 7], normal, thickness_mm=2.0)
+    order, step = spatial_order(np.outer(steps, normal) + np.array([5.0, 6.0, 7.0]), normal, thickness_mm=2.0)
     assert order == [1, 3, 0, 2]
     assert step == pytest.approx(3.0)
 

@@ -1,4 +1,4 @@
-"""Siemens raw files of a known object, simulated here and written by twixtools: an independent description of the format."""
+"""Siemens raw files of a known object, simulated here and written by twixtools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import twixtools
 from numpy.typing import NDArray
 from twixtools.mdb import Mdb_local
 
-FLAGS = ("REFLECT", "NOISEADJSCAN", "PHASCOR", "RTFEEDBACK", "PATREFSCAN", "PATREFANDIMASCAN", "LASTSCANINMEAS")
+ASCCONV = "### ASCCONV BEGIN ###\n{}\n### ASCCONV END ###"
 
 
 @dataclass
@@ -36,7 +36,7 @@ def header_text(yaps: str, meas: str = "", config: str = "", dicom: str = "") ->
         "Config": config,
         "Dicom": dicom,
         "Meas": meas,
-        "MeasYaps": f"### ASCCONV BEGIN ###\n{yaps}\n### ASCCONV END ###",
+        "MeasYaps": ASCCONV.format(yaps),
     }
     body = b""
     for name, text in buffers.items():
