@@ -185,6 +185,9 @@ def _geometry(path: Path, card: dict[str, Any], shape: tuple[int, int, int], not
     affine = _numbers(path, card, "affine_lps", (4, 4))
     sizes = _numbers(path, card, "voxel_size_mm", (3,))
     thickness = _number(path, card, "slice_thickness_mm")
+    for key, values in (("voxel_size_mm", sizes), ("slice_thickness_mm", thickness)):
+        if values is not None and np.min(values) <= 0:
+            raise FormatError(path.with_suffix(".json"), f"must be positive, got {card[key]}", key=key)
     try:
         if affine is not None:
             geometry = Geometry(affine, thickness or float(np.linalg.norm(affine[:3, 0])))
