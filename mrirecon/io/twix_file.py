@@ -6,10 +6,8 @@ VB (one header per channel) and VD/VE/XA (one header per line, several measureme
 
 from __future__ import annotations
 
-import ctypes
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +21,17 @@ from mrirecon.io.source import existing_file
 Header = dict[str, Any]
 _BUFFER_NAME = re.compile(rb"([A-Za-z_]\w{3,47})\x00")
 _MAX_BUFFERS = 64
+_DMA_LENGTH = 2**25
+_FIELDS = {
+    "flags": "EvalInfoMask",
+    "time": "TimeStamp",
+    "samples": "SamplesInScan",
+    "channels": "UsedChannels",
+    "centre_col": "CenterCol",
+    "centre_lin": "CenterLin",
+    "centre_par": "CenterPar",
+    "readout_shift_mm": "ReadOutOffcentre",
+}
 
 COUNTERS = ("Lin", "Ave", "Sli", "Par", "Eco", "Phs", "Rep", "Set", "Seg", "Ida", "Idb", "Idc", "Idd", "Ide")
 LINE = np.dtype(
@@ -232,56 +241,53 @@ def _parse_header(file: BinaryIO, path: Path, start: int, length: int) -> Header
 
 
 def _index(file: BinaryIO, path: Path, layout: str, start: int, end: int) -> tuple[NDArray[np.void], bool]:
+    """All readouts from `start` on, and whether the end mark was found."""
     from twixtools import mdh_def
 
-    kind = mdh_def.Scan_header if layout == "VD" else mdh_def.VB17_header
-    size = ctypes.sizeof(kind)
+    kind = np.dtype(mdh_def.Scan_header if layout == "VD" else mdh_def.VB17_header)
+    size, place = kind.itemsize, {name: entry[1] for name, entry in (kind.fields or {}).items()}
     first, between = _header_bytes(layout)
     position, ended = start, False
-    rows: list[tuple[Any, ...]] = []
+    heads, offsets = [], []
     while position + size <= end:
-        head = kind()
         file.seek(position)
-        file.readinto(head)
-        flags = int(head.EvalInfoMask)
+        head = file.read(size)
+        flags = struct.unpack_from("<Q", head, place["EvalInfoMask"])[0]
         if flags >> FLAGS["ACQEND"] & 1:
             ended = True
             break
-        if flags >> FLAGS["SYNCDATA"] & 1:
-            step = int(mdh_def.get_dma_len(head))
+        synchronisation = flags >> FLAGS["SYNCDATA"] & 1
+        if synchronisation:
+            step = struct.unpack_from("<I", head, place["FlagsAndDMALength"])[0] % _DMA_LENGTH
         else:
-            step = first + head.UsedChannels * (between + 8 * head.SamplesInScan)
+            samples, channels = struct.unpack_from("<HH", head, place["SamplesInScan"])
+            step = first + channels * (between + 8 * samples)
         if step < size or position + step > end:
             raise FormatError(
                 path,
-                f"line {len(rows) + 1} at byte {position} should have {step} bytes, {end - position} are left: "
+                f"line {len(heads) + 1} at byte {position} should have {step} bytes, {end - position} are left: "
                 "the file is truncated or damaged; copy it again",
             )
-        if not flags >> FLAGS["SYNCDATA"] & 1:
-            rows.append(_row(position, flags, head, layout))
+        if not synchronisation:
+            heads.append(head)
+            offsets.append(position)
         position += step
-    return np.array(rows, dtype=LINE), ended
+    return _lines(np.frombuffer(b"".join(heads), dtype=kind), np.array(offsets, dtype=np.int64)), ended
 
 
-def _row(position: int, flags: int, head: Any, layout: str) -> tuple[Any, ...]:
-    counter, data = head.Counter, head.SliceData
-    table: Sequence[float] = (0.0, 0.0, 0.0)
-    if layout == "VD":
-        table = (head.PTABPosX / 1000, head.PTABPosY / 1000, head.PTABPosZ / 1000)
-    return (
-        position,
-        flags,
-        head.TimeStamp,
-        head.SamplesInScan,
-        head.UsedChannels,
-        *(getattr(counter, name) for name in COUNTERS),
-        head.CutOff.Pre,
-        head.CutOff.Post,
-        head.CenterCol,
-        head.CenterLin,
-        head.CenterPar,
-        head.ReadOutOffcentre,
-        (data.SlicePos.Sag, data.SlicePos.Cor, data.SlicePos.Tra),
-        tuple(data.Quaternion),
-        tuple(table),
-    )
+def _lines(heads: NDArray[np.void], offsets: NDArray[np.int64]) -> NDArray[np.void]:
+    """The `LINE` records of raw line headers of either layout."""
+    lines = np.zeros(len(heads), dtype=LINE)
+    lines["offset"] = offsets
+    for name, source in _FIELDS.items():
+        lines[name] = heads[source]
+    for name in COUNTERS:
+        lines[name] = heads["Counter"][name]
+    lines["cut_pre"], lines["cut_post"] = heads["CutOff"]["Pre"], heads["CutOff"]["Post"]
+    for axis, name in enumerate(("Sag", "Cor", "Tra")):
+        lines["position"][:, axis] = heads["SliceData"]["SlicePos"][name]
+    lines["quaternion"] = heads["SliceData"]["Quaternion"]
+    for axis, name in enumerate(("PTABPosX", "PTABPosY", "PTABPosZ")):
+        if name in (heads.dtype.names or ()):
+            lines["table_mm"][:, axis] = heads[name] / 1000
+    return lines

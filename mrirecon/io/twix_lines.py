@@ -82,23 +82,21 @@ def plan_planes(path: Path, image: NDArray[np.void], grid: Grid, order: list[int
     """
     rows = image["Lin"].astype(int) + grid.y.offset
     keys = image["Par"].astype(int) + grid.z.offset if grid.three_d else image["Sli"].astype(int)
-    indices = range(grid.z.size) if grid.three_d else order
-    planes = []
-    for key in indices:
-        mine = np.flatnonzero(keys == key)
-        cells = []
-        for row in np.unique(rows[mine]):
-            here = image[mine[rows[mine] == row]]
-            if len(here) > 1 and len(np.unique(here["Ave"])) < len(here):
-                varying = [c for c in COUNTERS if len(np.unique(here[c])) > 1]
-                raise FormatError(
-                    path,
-                    f"{len(here)} readouts share one k-space position (line {int(here['Lin'][0])}) without being "
-                    f"averages; counters that tell them apart: {varying or 'none'}; such data cannot be sorted",
-                )
-            cells.append(Cell(int(row), here))
-        planes.append(cells)
-    return planes
+    indices = list(range(grid.z.size)) if grid.three_d else order
+    found: dict[int, list[Cell]] = {key: [] for key in indices}
+    sequence = np.lexsort((rows, keys))  # stable: readouts of one place stay in the order of acquisition
+    starts = np.flatnonzero((np.diff(keys[sequence], prepend=-1) != 0) | (np.diff(rows[sequence], prepend=-1) != 0))
+    for members in np.split(sequence, starts[1:]):
+        here = image[members]
+        if len(here) > 1 and len(np.unique(here["Ave"])) < len(here):
+            varying = [c for c in COUNTERS if len(np.unique(here[c])) > 1]
+            raise FormatError(
+                path,
+                f"{len(here)} readouts share one k-space position (line {int(here['Lin'][0])}) without being "
+                f"averages; counters that tell them apart: {varying or 'none'}; such data cannot be sorted",
+            )
+        found[int(keys[members[0]])].append(Cell(int(rows[members[0]]), here))
+    return [found[key] for key in indices]
 
 
 def acquired_mask(path: Path, planes: list[list[Cell]], grid: Grid) -> Tensor:

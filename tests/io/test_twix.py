@@ -495,3 +495,13 @@ def test_echo_planar_and_gradient_echo_images_of_one_phantom_coincide():
 def test_unmarked_echo_planar_file_is_refused():
     with pytest.raises(FormatError, match="echo-planar"):
         read_twix(shared("kspace/pulseq_freiburg/04_03_basic_epi_96x96_pe0.dat"))
+
+
+@pytest.mark.data
+def test_samples_of_the_vb_layout_against_twixtools():
+    path = shared("kspace/pulseq_freiburg/04_03_basic_epi_96x96_pe0.dat")
+    scan = read_twix(path, reflected="none")
+    assert scan.details["layout"] == "VB"
+    blocks = twixtools.read_twix(str(path), verbose=False, parse_geometry=False, parse_pmu=False)[-1]["mdb"]
+    wanted = np.stack([b.data for b in blocks if b.is_image_scan()], axis=1)
+    assert torch.equal(scan.read(0), torch.from_numpy(wanted).conj())
