@@ -65,7 +65,11 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(
-    folder: str | Path, *, overwrite: bool = False, suffixes: Collection[str] | None = None
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    suffixes: Collection[str] | None = None,
+    marker: str | None = None,
 ) -> Iterator[Path]:
     """A temporary sibling folder to fill; it becomes `folder` when the block ends without an error.
 
@@ -78,6 +82,9 @@ def atomic_folder(
     suffixes
         With `overwrite`, replace only a folder that holds nothing but files with these suffixes, such as ``.dcm``: a
         mistyped name must not delete somebody's work. None allows any content.
+    marker
+        With `overwrite`, replace only a folder that holds a file of this name, by which earlier output is known. None
+        asks for none.
 
     Yields
     ------
@@ -90,7 +97,7 @@ def atomic_folder(
         If the target exists, holds something else than earlier output, or cannot be written.
     """
     target = Path(folder).resolve()
-    _refuse_existing_folder(target, overwrite, suffixes)
+    _refuse_existing_folder(target, overwrite, suffixes, marker)
     with _output(target):
         made = _make_parents(target)
         temporary = _sibling(target)
@@ -100,7 +107,7 @@ def atomic_folder(
             for path in sorted(temporary.rglob("*")):
                 _flush(path)
             _flush(temporary)
-            _refuse_existing_folder(target, overwrite, suffixes)
+            _refuse_existing_folder(target, overwrite, suffixes, marker)
             _swap(temporary, target)
             _flush(target.parent)
         except BaseException:
@@ -128,7 +135,9 @@ def _refuse_existing_file(target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target} exists already; choose another name or allow overwriting")
 
 
-def _refuse_existing_folder(target: Path, overwrite: bool, suffixes: Collection[str] | None) -> None:
+def _refuse_existing_folder(
+    target: Path, overwrite: bool, suffixes: Collection[str] | None, marker: str | None
+) -> None:
     if not target.exists():
         return
     if not target.is_dir():
@@ -136,6 +145,10 @@ def _refuse_existing_folder(target: Path, overwrite: bool, suffixes: Collection[
     content = sorted(target.iterdir())
     if content and not overwrite:
         raise OutputError(f"{target} exists already and is not empty; choose another name or allow overwriting")
+    if content and marker is not None and not (target / marker).is_file():
+        raise OutputError(
+            f"{target} holds no {marker}, so it is not earlier output; it is not overwritten, choose another folder"
+        )
     if suffixes is not None:
         foreign = [p.name for p in content if p.is_dir() or p.suffix not in suffixes]
         if foreign:

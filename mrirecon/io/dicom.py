@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 import mrirecon
-from mrirecon.errors import ConfigError
+from mrirecon.errors import ConfigError, OutputError
 from mrirecon.io.atomic import atomic_folder
 from mrirecon.io.dicom_attributes import (
     RESEARCH_PHRASE,
@@ -29,7 +31,8 @@ from mrirecon.io.dicom_attributes import (
     add_plane_size,
 )
 from mrirecon.io.dicom_elements import decimal, derived_uid, put, text
-from mrirecon.io.dicom_template import Template, read_template
+from mrirecon.io.dicom_template import Template
+from mrirecon.io.dicom_template_reader import read_template
 from mrirecon.io.grid import export_affine, slice_order
 from mrirecon.io.intensity import Intensity, series_intensity
 from mrirecon.scan.geometry import Geometry
@@ -110,7 +113,7 @@ def write_dicom(
     clock
         Time of writing, default now (local); fix it for files equal to the byte.
     overwrite
-        Replace a folder that holds nothing but ``.dcm`` files.
+        Replace a folder that holds nothing but files written by this function.
 
     Returns
     -------
@@ -135,6 +138,8 @@ def write_dicom(
         raise ConfigError("`original` is for linear or iterative reconstructions; a learned one is DERIVED")
     if series_number is not None and not 1 <= series_number < 2**31:
         raise ConfigError(f"`series_number` must be positive and below 2^31, got {series_number}")
+    if overwrite:
+        _refuse_foreign_images(Path(folder))
     moment = clock if clock is not None else datetime.now()
     reference = None if template is None else read_template(template, series)
     if reference is not None:
@@ -168,6 +173,21 @@ def write_dicom(
         geometry=series.geometry,
         warnings=warnings,
     )
+
+
+def _refuse_foreign_images(folder: Path) -> None:
+    """Overwriting must never delete a scanner's images, for instance when output and template are mixed up."""
+    for path in sorted(folder.glob("*.dcm")) if folder.is_dir() else ():
+        try:
+            maker = read_file_meta_info(path).get("ImplementationClassUID")
+        except (InvalidDicomError, OSError, ValueError, AttributeError, EOFError):
+            maker = None
+        if maker != _implementation():
+            raise OutputError(f"{path.name} in {folder} was not written by mrirecon; it is not overwritten")
+
+
+def _implementation() -> str:
+    return str(derived_uid("implementation"))
 
 
 def _shape(series: ImageSeries) -> tuple[int, int, int]:
@@ -265,6 +285,6 @@ def _file_meta(dataset: Dataset) -> FileMetaDataset:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = derived_uid("implementation")
+    meta.ImplementationClassUID = _implementation()
     meta.ImplementationVersionName = f"MRIRECON {mrirecon.__version__}"[:16]
     return meta

@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from mrirecon.errors import OutputError
+from mrirecon.io.free_text import without_paths
 
 _CHOICES = {"OB or OW": "OW", "US or SS": "US"}
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "mrirecon:dicom")
@@ -87,8 +88,8 @@ def code(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 def text(value: str, limit: int) -> str:
-    """`value` on one line, without control characters and without the value separator, at most `limit` characters."""
-    printable = "".join(c if c.isprintable() else " " for c in value.replace("\\", "/"))
+    """`value` on one line, without paths, control characters and the value separator, at most `limit` characters."""
+    printable = "".join(c if c.isprintable() else " " for c in without_paths(value).replace("\\", "/"))
     return " ".join(printable.split())[:limit].rstrip()
 
 

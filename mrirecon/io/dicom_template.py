@@ -7,8 +7,8 @@ rescale, window, pixel statistics, dates of the instance.
 from __future__ import annotations
 
 import itertools
+import unicodedata
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
 from mrirecon.io.dicom_body_part import add_body_part
@@ -26,13 +25,19 @@ from mrirecon.io.grid import slice_order
 from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.series import ImageSeries
 
-_IDENTITY = (
-    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientBirthTime", "PatientSex"),
-    *("PatientAge", "PatientSize", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod"),
-    *("DeidentificationMethodCodeSequence", "StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber"),
-    *("ReferringPhysicianName", "StudyID", "StudyDescription"),
+IDENTITY = (  # the patient, patient study and general study modules: equal in every series of a study
+    *("PatientName", "PatientID", "IssuerOfPatientID", "TypeOfPatientID", "OtherPatientIDsSequence", "OtherPatientIDs"),
+    *("OtherPatientNames", "PatientBirthDate", "PatientBirthTime", "PatientSex", "EthnicGroup", "PatientComments"),
+    *("QualityControlSubject", "PatientIdentityRemoved", "DeidentificationMethod"),
+    *("DeidentificationMethodCodeSequence", "PatientAge", "PatientSize", "PatientWeight", "PatientBodyMassIndex"),
+    *("MedicalAlerts", "Allergies", "SmokingStatus", "PregnancyStatus", "LastMenstrualDate", "PatientState"),
+    *("Occupation", "AdditionalPatientHistory", "AdmittingDiagnosesDescription"),
+    *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID"),
+    *("StudyDescription", "ConsultingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy"),
+    *("RequestingService", "ReasonForVisit", "AdmissionID"),
+    *("ProcedureCodeSequence", "ReferencedStudySequence", "LongitudinalTemporalInformationModified"),
 )
-_ACQUISITION = (
+ACQUISITION = (
     *("Manufacturer", "ManufacturerModelName", "ScanningSequence", "SequenceVariant", "ScanOptions"),
     *("MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength", "InversionTime", "TriggerTime"),
     *("FlipAngle", "MagneticFieldStrength", "ImagingFrequency", "ImagedNucleus", "NumberOfAverages"),
@@ -102,16 +107,17 @@ class Template:
         head = self.slices[0]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # every value is checked again when it is set
-            if head.get("SpecificCharacterSet"):
+            if head.get("SpecificCharacterSet"):  # names must stay equal to the byte, so ours give way
+                _fold_to_ascii(dataset)
                 copy_element(dataset, head, "SpecificCharacterSet")
             for keyword in _EMPTY_ALLOWED:
                 put(dataset, keyword, None)
-            for keyword in _IDENTITY:
+            for keyword in IDENTITY:
                 if keyword in head and not copy_element(dataset, head, keyword):
                     raise FormatError(
                         self.files[0], "the template's value is not legal DICOM; correct it first", key=keyword
                     )
-            for keyword in _ACQUISITION:
+            for keyword in ACQUISITION:
                 if keyword in head and head[keyword].value not in (None, "") and self._constant(keyword):
                     copy_element(dataset, head, keyword)
         if head.get("BodyPartExamined"):
@@ -155,108 +161,6 @@ class Template:
             )
 
 
-def read_template(folder: str | Path, series: ImageSeries) -> Template:
-    """Read and check a template for `series`.
-
-    Parameters
-    ----------
-    folder
-        Folder with one classic MR series; other files are skipped.
-    series
-        What shall be written.
-
-    Raises
-    ------
-    FormatError
-        If the folder holds no MR images, several series, or unreadable headers.
-    GeometryError
-        If rows, columns, pixel spacing or slice count differ, or the template's slices are not equally spaced.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise FormatError(root, "expected a folder with the scanner's DICOM series")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scanners write values that pydicom remarks on; what is used is checked
-        found = list(_headers(root))
-        found = _one_series(root, found)
-        _same_matrix(root, found, series)
-        return _ordered(root, found, series)
-
-
-def _headers(root: Path) -> Iterable[tuple[Path, Dataset]]:
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        try:
-            header = dcmread(path, stop_before_pixels=True)
-        except InvalidDicomError:
-            continue
-        except (OSError, ValueError, AttributeError, EOFError) as error:
-            raise FormatError(path, f"the template cannot be read: {error}") from error
-        if "Rows" in header:
-            yield path, header
-
-
-def _one_series(root: Path, found: list[tuple[Path, Dataset]]) -> list[tuple[Path, Dataset]]:
-    if not found:
-        raise FormatError(root, "holds no DICOM images; give the folder of the scanner's series")
-    identifiers = {str(header.get("SeriesInstanceUID")) for _, header in found}
-    if len(identifiers) > 1:
-        raise FormatError(root, f"holds {len(identifiers)} series, expected one; give a folder with the right one")
-    needed = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "PixelSpacing")
-    for path, header in found:
-        if header.get("Modality") != "MR" or int(header.get("NumberOfFrames") or 1) > 1:
-            raise FormatError(path, "the template must be classic MR images, one file per slice", key="Modality")
-        for keyword in (*needed, "ImagePositionPatient", "ImageOrientationPatient"):
-            if not header.get(keyword):
-                raise FormatError(path, "the template lacks this attribute", key=keyword)
-    return found
-
-
-def _same_matrix(root: Path, found: list[tuple[Path, Dataset]], series: ImageSeries) -> None:
-    n_slices, rows, columns = series.image.shape
-    _, dy, dx = series.geometry.voxel_size_mm
-    wanted: dict[str, Any] = {"slices": n_slices, "rows": rows, "columns": columns}
-    for _, header in found:
-        got = {"slices": len(found), "rows": int(header.Rows), "columns": int(header.Columns)}
-        if got != wanted:
-            raise GeometryError(
-                f"template {root.name}: expected {wanted} as in the image, got {got}; give its own series"
-            )
-        spacing = np.array(header.PixelSpacing, dtype=float)
-        if np.abs(spacing / (dy, dx) - 1).max() > 2e-3:
-            raise GeometryError(
-                f"template {root.name}: expected pixel spacing (rows, columns) {dy:.4f}, {dx:.4f} mm as in the image, "
-                f"got {spacing[0]:.4f}, {spacing[1]:.4f} mm; give the series of this acquisition"
-            )
-
-
-def _ordered(root: Path, found: list[tuple[Path, Dataset]], series: ImageSeries) -> Template:
-    directions = np.array([header.ImageOrientationPatient for _, header in found], dtype=float)
-    if np.ptp(directions, axis=0).max() > 1e-4:
-        raise GeometryError(f"template {root.name}: slices have different orientations")
-    row, column = directions[0].reshape(2, 3)
-    normal = np.cross(row, column)
-    positions = np.array([header.ImagePositionPatient for _, header in found], dtype=float)
-    order = np.argsort(positions @ normal, kind="stable")
-    positions = positions[order]
-    head = found[order[0]][1]
-    notes: tuple[str, ...] = ()
-    thickness = float(head.get("SliceThickness") or series.geometry.slice_thickness_mm)
-    if len(found) > 1:
-        step = (positions[-1] - positions[0]) / (len(found) - 1)
-        uneven = np.abs(np.diff(positions, axis=0) - step).max()
-        if uneven > 0.01 or not step @ normal > 0:
-            raise GeometryError(f"template {root.name}: slices are not equally spaced, off by {uneven:.3f} mm")
-    else:
-        step = normal * float(head.get("SpacingBetweenSlices") or thickness)
-    if not head.get("FrameOfReferenceUID"):
-        notes = ("the template has no frame of reference; a new one was made",)
-    affine = np.eye(4)
-    dy, dx = (float(v) for v in head.PixelSpacing)
-    affine[:3] = np.stack([step, column * dy, row * dx, positions[0]], axis=1)
-    geometry = Geometry(affine, thickness, frame_of_reference_uid=head.get("FrameOfReferenceUID"))
-    return Template(tuple(found[i][1] for i in order), tuple(found[i][0] for i in order), geometry, notes)
-
-
 def _compare_positions(ours: Geometry, theirs: Geometry, order: list[int], shape: tuple[int, ...]) -> None:
     ends = [(0, order[0]), (shape[0] - 1, order[-1])]
     moved = max(
@@ -273,9 +177,18 @@ def _compare_positions(ours: Geometry, theirs: Geometry, order: list[int], shape
         )
 
 
+def _fold_to_ascii(dataset: Dataset) -> None:
+    for element in dataset.iterall():
+        if element.VR in ("LO", "LT", "PN", "SH", "ST", "UT") and isinstance(element.value, str):
+            plain = unicodedata.normalize("NFKD", element.value).encode("ascii", "ignore").decode()
+            element.value = plain
+
+
 def _pixels(path: Path) -> NDArray[np.float64]:
     try:
-        return np.asarray(dcmread(path).pixel_array, dtype=np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(dcmread(path).pixel_array, dtype=np.float64)
     except (OSError, ValueError, AttributeError, RuntimeError, NotImplementedError) as error:
         raise FormatError(
             path, f"the template's pixels are needed to confirm the orientation but cannot be read: {error}"

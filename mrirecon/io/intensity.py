@@ -59,8 +59,8 @@ def series_intensity(series: ImageSeries) -> Intensity:
 
     The maximum becomes 4095, unless single voxels tower above the rest: then twice the 99.9th percentile of the
     foreground does, and the spikes stay above 4095, unclipped up to 32767. The window spans percentiles 1 to 99.5 of
-    the foreground (voxels above a tenth of the 99th percentile of the positive ones); its lower end is at most half
-    its upper end, so that a uniform object does not turn into noise.
+    the foreground (voxels above a tenth of the 99th percentile of the positive ones); its lower end is at most a
+    tenth of its upper end, so that dark tissue stays visible and a uniform object does not turn into noise.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def series_intensity(series: ImageSeries) -> Intensity:
     p_low, p_high, p_spike = np.percentile(foreground, [1.0, 99.5, 99.9])
     factor = float(TARGET / min(float(foreground.max()), 2.0 * p_spike))
     high = min(max(round(p_high * factor), 1), MAXIMUM)
-    low = min(round(p_low * factor), high // 2)
+    low = min(round(p_low * factor), high // 10)
     scaled = image.astype(np.float64) * factor
     n_clipped = int(((scaled > MAXIMUM + 0.5) | (scaled < -0.5)).sum())
     return Intensity(factor=factor, low=low, high=high, n_clipped=n_clipped)

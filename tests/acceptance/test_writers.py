@@ -16,6 +16,7 @@ from mrirecon.io.nifti import write_nifti
 from mrirecon.scan import ImageSeries, Subject
 from tests.acceptance import checks
 from tests.io.phantom_series import Phantom, make_phantom
+from tests.io.scanner_series import scanner_series
 
 CLOCK = datetime(2026, 1, 2, 3, 4, 5)
 CANARIES = ("CANARYNAME", "CANARYID", "19010203", "CANARYHOSP", "1.2.840.99999.7", "1.2.840.99999.8")
@@ -199,23 +200,3 @@ def test_template_keeps_patient_study_and_frame(tmp_path: Path) -> None:
     checks.t2_entities(done.folder, template)
     checks.t3_identity(done.folder)
     checks.t6_round_trip(done.folder, done.nifti, tmp_path / "rt")
-
-
-def scanner_series(folder: Path) -> Path:
-    """What a scanner would have written of the same phantom: a named patient, private elements, rescale, window."""
-    write_dicom(make_phantom().series, folder, clock=CLOCK, series_number=5)
-    for path in checks.files_of(folder):
-        head = pydicom.dcmread(path)
-        for keyword in ("PatientIdentityRemoved", "DeidentificationMethod", "LongitudinalTemporalInformationModified"):
-            del head[keyword]
-        head.PatientName, head.PatientID, head.PatientSex, head.PatientBirthDate = "Doe^Jane", "42", "F", "19700101"
-        head.StudyInstanceUID, head.SeriesInstanceUID = "2.25.1", "2.25.2"
-        head.FrameOfReferenceUID, head.PositionReferenceIndicator = "2.25.3", "NA"
-        head.SOPInstanceUID = head.file_meta.MediaStorageSOPInstanceUID = f"2.25.4{int(head.InstanceNumber):03d}"
-        head.StudyDate, head.StudyTime, head.StudyID, head.AccessionNumber = "20250607", "101112", "7", "A9"
-        head.StudyDescription, head.SeriesDescription = "Head", "t2_tse_tra"
-        head.EchoTrainLength, head.ScanningSequence, head.SequenceVariant = 15, "SE", "SK"
-        head.RescaleSlope, head.RescaleIntercept = 2, 0
-        head.private_block(0x0029, "VENDOR", create=True).add_new(0x10, "LO", "CANARYPRIVATE")
-        head.save_as(path)
-    return folder
