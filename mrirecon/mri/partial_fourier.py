@@ -1,0 +1,273 @@
+"""Partial Fourier: what was acquired of k-space, and the missing part from conjugate symmetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mrirecon.errors import ConfigError, ShapeError
+from mrirecon.linalg.fft import fft, ifft
+
+SMALLEST_ASYMMETRY = 1 / 32
+"""Share of an axis by which the two sides must differ to count as partial Fourier."""
+
+
+@dataclass(frozen=True)
+class PartialFourier:
+    """One asymmetrically acquired axis of k-space.
+
+    Parameters
+    ----------
+    axis
+        -1 (kx) or -2 (ky).
+    length
+        Samples on the axis; the origin is at ``length // 2``.
+    start, stop
+        The acquired interval ``start <= i < stop``, gaps of undersampling included.
+    """
+
+    axis: int
+    length: int
+    start: int
+    stop: int
+
+    @property
+    def missing(self) -> str:
+        """The side that was not acquired to its end: "low" or "high" indices."""
+        return "low" if self._below < self._above else "high"
+
+    @property
+    def fraction(self) -> float:
+        """Acquired interval over that which ends alike on both sides, without symmetric zero padding: 0.5 to 1."""
+        padding = min(self.start, self.length - self.stop)
+        return (self.stop - self.start) / (self.length - 2 * padding)
+
+    @property
+    def half_width(self) -> int:
+        """Samples on either side of the origin that were both acquired: the symmetric centre has 2 of these, plus 1."""
+        return min(self._below, self._above)
+
+    @property
+    def _below(self) -> int:
+        return self.length // 2 - self.start
+
+    @property
+    def _above(self) -> int:
+        return self.stop - 1 - self.length // 2
+
+
+def acquired_fraction(mask: Tensor) -> tuple[float, float]:
+    """Share of ky and of kx that lies in the acquired interval, gaps of undersampling included.
+
+    Parameters
+    ----------
+    mask
+        Which samples were acquired, bool, shape (ky, kx), 1 along an axis where it is constant.
+
+    Returns
+    -------
+        (ky, kx), each from 0 to 1; symmetric zero padding lowers it as partial Fourier does, `partial_fourier` tells
+        them apart.
+
+    Raises
+    ------
+    ShapeError
+        If `mask` is not two-dimensional.
+    """
+    (y0, y1), (x0, x1) = (_interval(profile)[:2] for profile in _profiles(mask))
+    return (y1 - y0) / mask.shape[0], (x1 - x0) / mask.shape[1]
+
+
+def partial_fourier(mask: Tensor) -> tuple[PartialFourier, ...]:
+    """The axes that were acquired asymmetrically, ky before kx; empty for symmetric sampling.
+
+    An axis counts when the origin was acquired and the margins at its two ends differ by more than the spacing of
+    undersampled lines and by more than 1/32 of its length. Irregularly undersampled axes never count: the ends of a
+    random mask lie anywhere, so pass the mask of the acquisition rather than a random one drawn from it.
+
+    Parameters
+    ----------
+    mask
+        Which samples were acquired, bool, shape (ky, kx), 1 along an axis where it is constant.
+
+    Raises
+    ------
+    ShapeError
+        If `mask` is not two-dimensional.
+    """
+    found = []
+    for axis, profile in zip((-2, -1), _profiles(mask), strict=True):
+        n = profile.numel()
+        start, stop, step = _interval(profile)
+        asymmetry = abs(start - (n - stop))
+        irregular = _is_irregular(profile)
+        if start <= n // 2 < stop and asymmetry > max(step, SMALLEST_ASYMMETRY * n) and not irregular:
+            found.append(PartialFourier(axis, n, start, stop))
+    return tuple(found)
+
+
+def homodyne(kspace: Tensor, mask: Tensor) -> Tensor:
+    """Complete k-space by homodyne detection: double the lines without partner, correct the phase, keep the real part.
+
+    ``x = Re(exp(-i phi) F^H(W y)) exp(i phi)`` with phi the phase of the symmetric centre and the weight W, which is 2
+    where the mirrored sample is missing, 0 where there is no data and 1 near the origin, with smooth transitions for
+    which W(k) + W(-k) = 2.
+
+    Parameters
+    ----------
+    kspace
+        Shape (*batch, ky, kx) with any leading axes (coils, or one combined image), complex, complete inside the
+        acquired interval: after parallel imaging, or of a scan without undersampling.
+    mask
+        Which samples were acquired, bool, shape (ky, kx), 1 along an axis where it is constant.
+
+    Returns
+    -------
+        Complete k-space, shape and dtype of `kspace`; `kspace` itself if the sampling is symmetric. Acquired samples
+        are changed; `pocs` keeps them.
+
+    Raises
+    ------
+    ConfigError
+        If both axes are asymmetric, for which homodyne detection is not defined.
+    ShapeError
+        If the shapes disagree or `kspace` is not complex.
+
+    References
+    ----------
+    .. [1] Noll, Nishimura, Macovski, Homodyne detection in magnetic resonance imaging, IEEE Trans. Med. Imaging 10,
+       1991, doi:10.1109/42.79473.
+    """
+    found = _checked(kspace, mask)
+    if not found:
+        return kspace
+    if len(found) > 1:
+        raise ConfigError(
+            "partial_fourier.method homodyne completes one axis, but ky and kx were both acquired asymmetrically; "
+            "use pocs"
+        )
+    phase = _phase(kspace, found)
+    weighted = ifft(kspace * _homodyne_weight(found[0], kspace.device), (-2, -1))
+    return fft((weighted * phase.conj()).real * phase, (-2, -1))
+
+
+def pocs(kspace: Tensor, mask: Tensor, *, n_iterations: int = 15) -> Tensor:
+    """Complete k-space by alternating between images with the phase of the symmetric centre and the acquired data.
+
+    The image keeps its magnitude and gets the phase of the centre, then the acquired samples are put back; as in [1]_.
+
+    Parameters
+    ----------
+    kspace
+        Shape (*batch, ky, kx) with any leading axes (coils, or one combined image), complex, complete inside the
+        acquired interval: after parallel imaging, or of a scan without undersampling.
+    mask
+        Which samples were acquired, bool, shape (ky, kx), 1 along an axis where it is constant.
+    n_iterations
+        How often either is imposed; a fixed number, five are within a tenth of the final error.
+
+    Returns
+    -------
+        Complete k-space, shape and dtype of `kspace`, equal to it in the acquired interval; `kspace` itself if the
+        sampling is symmetric. With two asymmetric axes the quarter whose mirror image is missing too stays poorly
+        determined.
+
+    Raises
+    ------
+    ConfigError
+        If `n_iterations` is less than 1.
+    ShapeError
+        If the shapes disagree or `kspace` is not complex.
+
+    References
+    ----------
+    .. [1] Haacke, Lindskog, Lin, A fast, iterative, partial-Fourier technique capable of local phase recovery, J. Magn.
+       Reson. 92, 1991, doi:10.1016/0022-2364(91)90253-P.
+    """
+    if n_iterations < 1:
+        raise ConfigError(f"partial_fourier.n_iterations must be at least 1, got {n_iterations}")
+    found = _checked(kspace, mask)
+    if not found:
+        return kspace
+    phase = _phase(kspace, found)
+    acquired = torch.ones(1, 1, dtype=torch.bool, device=kspace.device)
+    for part in found:
+        index = torch.arange(part.length, device=kspace.device)
+        acquired = acquired & _along((index >= part.start) & (index < part.stop), part.axis)
+    estimate = torch.where(acquired, kspace, 0)
+    for _ in range(n_iterations):
+        magnitude = ifft(estimate, (-2, -1)).abs()
+        estimate = torch.where(acquired, kspace, fft(magnitude * phase, (-2, -1)))
+    return estimate
+
+
+def _profiles(mask: Tensor) -> tuple[Tensor, Tensor]:
+    if mask.ndim != 2 or 0 in mask.shape:
+        raise ShapeError(f"`mask` must have shape (ky, kx), got {tuple(mask.shape)}; take one kz plane of a 3D mask")
+    sampled = mask.to("cpu", torch.bool)
+    return sampled.any(dim=1), sampled.any(dim=0)
+
+
+def _interval(profile: Tensor) -> tuple[int, int, int]:
+    """First acquired index, one past the last, widest step; margins narrower than the widest step count as acquired."""
+    n = profile.numel()
+    sampled = torch.nonzero(profile).flatten()
+    if sampled.numel() == 0:
+        return 0, 0, 1
+    step = int(sampled.diff().max()) if sampled.numel() > 1 else 1
+    first, last = int(sampled[0]), int(sampled[-1])
+    return 0 if first < step else first, n if n - 1 - last < step else last + 1, step
+
+
+def _is_irregular(profile: Tensor) -> bool:
+    """Whether there are gaps of different widths, the two beside the centre block, which it shortens, aside."""
+    sampled = torch.nonzero(profile).flatten()
+    steps = sampled.diff()
+    gaps = steps[steps > 1]
+    return int((gaps != gaps.max()).sum()) > 2 if gaps.numel() else False
+
+
+def _checked(kspace: Tensor, mask: Tensor) -> tuple[PartialFourier, ...]:
+    if kspace.ndim < 2 or not kspace.is_complex():
+        raise ShapeError(
+            f"`kspace` must be complex with shape (*batch, ky, kx), got {tuple(kspace.shape)} {kspace.dtype}"
+        )
+    grid = kspace.shape[-2:]
+    if mask.ndim != 2 or any(m not in (1, n) for m, n in zip(mask.shape, grid, strict=True)):
+        raise ShapeError(f"`mask` must have shape (ky={grid[0]} or 1, kx={grid[1]} or 1), got {tuple(mask.shape)}")
+    return partial_fourier(mask)
+
+
+def _along(values: Tensor, axis: int) -> Tensor:
+    return values.unsqueeze(0 if axis == -1 else 1)
+
+
+def _phase(kspace: Tensor, found: tuple[PartialFourier, ...]) -> Tensor:
+    """exp(i phi) of the image of the symmetric centre, tapered with a Hann window; 1 where that image is zero."""
+    window = torch.ones(1, 1, device=kspace.device)
+    for part in found:
+        distance = (torch.arange(part.length, device=kspace.device) - part.length // 2).abs()
+        taper = torch.cos(0.5 * torch.pi * distance / (part.half_width + 1)).square()
+        window = window * _along(torch.where(distance <= part.half_width, taper, 0.0), part.axis)
+    image = ifft(kspace * window, (-2, -1))
+    magnitude = image.abs()
+    return torch.where(magnitude > 0, image / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny), 1.0)
+
+
+def _homodyne_weight(part: PartialFourier, device: torch.device) -> Tensor:
+    """0 on the missing side, 2 opposite, 1 in the inner half of the symmetric centre and at the Nyquist sample.
+
+    Noll's ramp over the whole centre makes a first-order error in the magnitude where the phase has a slope; measured
+    on a phantom with smooth phase, this weight halves the error.
+    """
+    index = torch.arange(part.length, device=device)
+    position = (index - part.length // 2).to(torch.float32)
+    towards_acquired = position if part.missing == "low" else -position
+    transition = (2 * position.abs() / (part.half_width + 1) - 1).clamp(0, 1)
+    weight = 1 + towards_acquired.sign() * torch.sin(0.5 * torch.pi * transition).square()
+    if part.length % 2 == 0:
+        weight[0] = 1
+    weight = torch.where((index >= part.start) & (index < part.stop), weight, 0.0)
+    return _along(weight, part.axis)
