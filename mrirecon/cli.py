@@ -9,11 +9,9 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-
-from tqdm import tqdm
 
 from mrirecon import __version__
 from mrirecon.config.load import load_config
@@ -32,23 +30,11 @@ from mrirecon.config.schema import (
     Wavelet,
 )
 from mrirecon.errors import ConfigError, MrireconError
+from mrirecon.jobs.reporting import StandardError
 
 T = TypeVar("T")
 METHODS: dict[str, type[Any]] = {"adjoint": Adjoint, "sense": Sense, "wavelet": Wavelet, "tv": TV}
 MASKS = ("equispaced", "equispaced-fraction", "random", "gaussian", "magic", "poisson-disc")
-
-
-class Console:
-    """Messages on standard error, progress bars where there is a terminal."""
-
-    def say(self, message: str) -> None:
-        sys.stderr.write(f"{message}\n")
-
-    def warn(self, message: str) -> None:
-        sys.stderr.write(f"warning: {message}\n")
-
-    def track(self, items: Iterable[T], *, total: int, label: str) -> Iterator[T]:
-        return iter(tqdm(items, total=total, desc=label, file=sys.stderr, leave=False, dynamic_ncols=True))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,6 +77,7 @@ def _add_recon(command: argparse.ArgumentParser) -> None:
     command.add_argument("--compress-coils", type=int, metavar="N", help="virtual coils to keep")
     command.add_argument("--whitening", choices=["auto", "noise-scan", "edges", "none"])
     command.add_argument("--partial-fourier", choices=["zero-fill", "homodyne", "pocs"])
+    command.add_argument("--view", choices=["standard", "acquired"], help="order of rows and columns; default standard")
     command.add_argument("--keep-oversampling", action="store_true", help="do not crop the readout")
     command.add_argument("--contrast", type=int, default=0, metavar="N", help="which echo or contrast, from 0")
     command.add_argument("--repetition", type=int, default=0, metavar="N", help="which repetition, from 0")
@@ -141,7 +128,7 @@ def _recon(arguments: argparse.Namespace) -> int:
         memory=arguments.memory,
         overwrite=arguments.overwrite,
     )
-    result = recon_files(arguments.file, arguments.out, options, Console())
+    result = recon_files(arguments.file, arguments.out, options, StandardError())
     if result.failed:
         sys.stderr.write(f"mrirecon: {len(result.failed)} of {len(arguments.file)} inputs failed:\n")
         for path, problem in result.failed:
@@ -158,7 +145,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         method=METHODS[arguments.method](),
         seed=arguments.seed,
     )
-    sys.stdout.write(run_demo(arguments.out, config, overwrite=arguments.overwrite, reporter=Console()) + "\n")
+    sys.stdout.write(run_demo(arguments.out, config, overwrite=arguments.overwrite, reporter=StandardError()) + "\n")
     return 0
 
 
@@ -182,6 +169,7 @@ def configuration(arguments: argparse.Namespace) -> ReconstructionConfig:
     return dataclasses.replace(
         config,
         seed=seed,
+        view=arguments.view or config.view,
         preparation=preparation,
         undersampling=_undersampling(arguments, config.undersampling),
         maps=_maps(arguments, config.maps),

@@ -66,7 +66,7 @@ class EspiritMaps:
             raise ConfigError(f"`sets` must be 1 or 2, got {self.sets}")
         if self.kernel < 2 or self.calibration < self.kernel:
             raise ConfigError(
-                f"`calibration` must be at least `kernel` and `kernel` at least 2, got {self.calibration} and {self.kernel}"
+                f"`kernel` must be at least 2 and `calibration` not smaller, got {self.kernel} and {self.calibration}"
             )
 
 
@@ -156,12 +156,16 @@ MethodChoice = Adjoint | Sense | Wavelet | TV
 
 @dataclass(frozen=True)
 class ReconstructionConfig:
-    """One complete reconstruction: everything that changes the images."""
+    """One complete reconstruction: everything that changes the images.
+
+    `view` "standard" stores known geometry as radiologists look at it, "acquired" leaves the encoded order.
+    """
 
     preparation: Preparation = field(default_factory=Preparation)
     undersampling: Undersampling | None = None
     maps: MapsChoice = field(default_factory=EspiritMaps)
     method: MethodChoice = field(default_factory=Sense)
+    view: Literal["standard", "acquired"] = "standard"
     seed: int = 0
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import torch
+
 from mrirecon.config.schema import ReconstructionConfig
 from mrirecon.data.anatomy import load_anatomy
 from mrirecon.data.simulated_scan import simulate_scan
 from mrirecon.errors import OutputError
-from mrirecon.io.ismrmrd_write import write_scan
+from mrirecon.io.ismrmrd_write import write_ismrmrd
 from mrirecon.jobs.export import Formats
 from mrirecon.jobs.recon import ReconOptions, recon_file
 from mrirecon.jobs.reporting import Reporter
@@ -49,7 +51,15 @@ def run_demo(out: Path, config: ReconstructionConfig, *, overwrite: bool, report
     reporter.say("coils, phase and noise are simulated; every output says so")
     scan = simulate_scan(anatomy.volume, anatomy.geometry, source=anatomy.source, n_coils=8, seed=config.seed)
     out.mkdir(parents=True, exist_ok=True)
-    write_scan(raw, scan)
+    write_ismrmrd(
+        raw,
+        torch.stack([scan.read(i) for i in range(scan.n_planes)]),
+        encoding=scan.encoding,
+        geometry=scan.geometry,
+        protocol=scan.protocol,
+        noise=scan.noise,
+        simulated=scan.simulated,
+    )
     reporter.say(f"raw data written to {raw}")
     options = ReconOptions(config=config, formats=Formats())
     recon_file(raw, results, options, reporter)

@@ -58,7 +58,7 @@ def _calibration(choice: EspiritMaps | WalshMaps, stack: PlaneStack) -> tuple[in
     if min(size) < min(needed, *stack.shape):
         raise ConfigError(
             f"the fully sampled centre of k-space is {available[0]} x {available[1]}, {choice.kind} maps need at least "
-            f"{needed} x {needed}; keep more centre lines, give maps with --maps FILE, or use --method adjoint --combine rss"
+            f"{needed} x {needed}; keep more centre lines, give --maps FILE, or use --method adjoint --combine rss"
         )
     return size
 
@@ -92,8 +92,8 @@ def _from_reference(choice: ReferenceMaps, stack: PlaneStack, calibration: Calib
     reference = slice_stack(reference_scan, remove_oversampling=True, slices=chosen)
     if reference.shape != stack.shape or reference_scan.n_slices <= chosen[-1]:
         raise ShapeError(
-            f"the reference scan {choice.path.name} has {reference_scan.n_slices} slices of {reference.shape}, the scan "
-            f"{stack.n_planes} of {stack.shape}; both must be scanned with the same protocol"
+            f"the reference scan {choice.path.name} has {reference_scan.n_slices} slices of {reference.shape}, "
+            f"the scan {stack.n_planes} of {stack.shape}; both must be scanned with the same protocol"
         )
 
     def source(index: int, kspace: Tensor) -> Tensor:

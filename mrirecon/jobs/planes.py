@@ -156,11 +156,16 @@ def volume_stack(scan: Scan, *, remove_oversampling: bool, workspace: Path, repo
         hybrid.fill(
             transformed(i) for i in reporter.track(range(n_z), total=n_z, label="Fourier transform of the readout")
         )
+    _, fov_y, fov_x = encoding.encoded_fov_mm
     encoding = replace(
         encoding,
         encoded_matrix=(n_z, n_y, recon_length),
-        encoded_fov_mm=(*encoding.encoded_fov_mm[:2], encoding.recon_fov_mm[2] if remove_oversampling else encoding.encoded_fov_mm[2]),
-    )  # fmt: skip
+        encoded_fov_mm=(
+            encoding.encoded_fov_mm[0],
+            fov_y,
+            encoding.recon_fov_mm[2] if remove_oversampling else fov_x,
+        ),
+    )
     mask = scan.mask.any(dim=-1)
     if mask.shape[0] == 1 or mask.shape[1] == 1:
         axis: PhaseEncodingAxis = "x" if mask.shape[0] == 1 else "y"

@@ -94,7 +94,7 @@ def summary(out: Path, done: Export, outcome: Outcome) -> str:
     lines = [f"{z} slices of {y} x {x}, voxels {dx:.3g} x {dy:.3g} x {dz:.3g} mm, {seconds:.1f} s; written to {out}:"]
     if slices:
         lines.append(
-            f"  dicom/            {len(slices)} files: drag the folder into a DICOM viewer (Weasis, Horos, OHIF, Slicer)"
+            f"  dicom/            {len(slices)} files: drag the folder into a viewer (Weasis, Horos, OHIF, Slicer)"
         )
     for name, text in (
         ("image.nii.gz", "NIfTI: ITK-SNAP, FSLeyes, niivue, nibabel"),

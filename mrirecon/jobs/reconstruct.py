@@ -37,6 +37,7 @@ from mrirecon.operators.noise import GaussianNoise, Noiseless
 from mrirecon.reconstruction.base import Reconstruction, Reconstructor
 from mrirecon.records import to_mapping
 from mrirecon.scan import Derivation, ImageSeries, Scan
+from mrirecon.scan.orientation import reordered, standard_view
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,12 @@ def reconstruct(
         planes, results = _stream(worker, plan, space, reporter)
         reconstructed = time.perf_counter()
         image, geometry = final_geometry(scan, stack, planes, chosen, config.preparation.remove_oversampling)
-    notes = (*scan.notes, *calibration.notes, *worker.notes())
+    protocol = scan.protocol
+    view = standard_view(geometry)
+    reorder = config.view == "standard" and not geometry.nominal and not view.is_identity
+    if reorder:
+        image, geometry, protocol = reordered(image, geometry, protocol, view)
+    notes = (*scan.notes, *calibration.notes, *worker.notes(), *((view.describe(),) if reorder else ()))
     converged = all(r.converged for r in results)
     if not converged:
         unfinished = sum(not r.converged for r in results)
@@ -145,7 +151,7 @@ def reconstruct(
     series = ImageSeries(
         image=image,
         geometry=geometry,
-        protocol=scan.protocol,
+        protocol=protocol,
         subject=scan.subject,
         derivation=_derivation(scan, config, calibration, card, sha256, chosen),
         description=_description(config, card),

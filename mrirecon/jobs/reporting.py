@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
+
+from tqdm import tqdm
 
 T = TypeVar("T")
 
@@ -32,3 +35,16 @@ class Silent:
 
     def track(self, items: Iterable[T], *, total: int, label: str) -> Iterator[T]:
         return iter(items)
+
+
+class StandardError:
+    """Messages and progress bars on standard error, for the command line and for scripts."""
+
+    def say(self, message: str) -> None:
+        sys.stderr.write(f"{message}\n")
+
+    def warn(self, message: str) -> None:
+        sys.stderr.write(f"warning: {message}\n")
+
+    def track(self, items: Iterable[T], *, total: int, label: str) -> Iterator[T]:
+        return iter(tqdm(items, total=total, desc=label, file=sys.stderr, leave=False, dynamic_ncols=True))

@@ -1,4 +1,4 @@
-"""Multi-coil Cartesian MRI: sampling . Fourier . sensitivities, with a normal operator that follows the mask's structure.
+"""Multi-coil Cartesian MRI: sampling . Fourier . sensitivities, the normal operator following the mask's structure.
 
 Along every axis on which the mask is constant, the Fourier transform cancels in A^H A. The image lines along such an
 axis are then independent, so the normal operator, and whole conjugate-gradient solves, run block by block on data
