@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.errors import FormatError
+from mrirecon.io.source import existing_file
 
 
 @contextmanager
@@ -23,11 +24,7 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     FormatError
         If there is no such file, it is not HDF5, it is truncated, or reading fails inside the block.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FormatError(path, "there is no such file; check the path")
-    if path.stat().st_size == 0:
-        raise FormatError(path, "the file is empty (0 bytes); copy or download it again")
+    path = existing_file(path)
     if not h5py.is_hdf5(path):
         raise FormatError(path, "this is not an HDF5 file (its signature is missing); check that it is raw data")
     try:
