@@ -181,6 +181,11 @@ def pocs(kspace: Tensor, mask: Tensor, *, n_iterations: int = 15) -> Tensor:
     ShapeError
         If the shapes disagree or `kspace` is not complex.
 
+    Notes
+    -----
+    Resolution is gained only where the missing samples rise above the noise: measured data whose outer k-space is
+    noise come back sharper in nothing and noisier than zero-filled ones.
+
     References
     ----------
     .. [1] Haacke, Lindskog, Lin, A fast, iterative, partial-Fourier technique capable of local phase recovery, J. Magn.
