@@ -138,7 +138,7 @@ class TotalVariation(ProximalPrior):
         """The proximal map with its dual variable and error bound.
 
         Accelerated projected gradient on the dual, ``min 1/2 ||x + div r||^2`` over ``|r| <= step * weight``, with
-        the momentum dropped whenever it points uphill. The duality gap, sum(step * weight * |D u| - <D u, r>), is
+        the momentum dropped when it points uphill. The duality gap, sum(step * weight * |D u| - <D u, r>), is
         free of cancellation and bounds the distance to the true minimiser: 1/2 ||u - u*||^2 <= gap.
 
         Parameters
@@ -184,20 +184,24 @@ class TotalVariation(ProximalPrior):
     def _minimise(self, x: Tensor, lam: Tensor | float, r: Tensor) -> tuple[Tensor, int, Tensor, float]:
         rate = 1 / self.analysis_norm_squared
         item = (0, *range(-self.spatial_ndim - 2, 0))
-        q, iterations = r, 0
+        q, iterations = r.clone(), 0
         t = torch.ones([1 if i in item or i - r.ndim in item else n for i, n in enumerate(r.shape)]).to(r)
         while True:
             if iterations % _CHECK_EVERY == 0 or iterations == self.options.max_iterations:
                 gap, bound = self._gap(x, lam, r)
                 if not bound > self.options.tolerance or iterations == self.options.max_iterations:
                     return r, iterations, gap, bound
-            slope = self._gradient(x + self._divergence(q))
-            new = clip_modulus(torch.add(q, slope, alpha=rate), lam, joint=self._joint, overwrite=True)
+            # In-place steps touch only fresh memory that no derivative needs: they keep the iteration in the cache.
+            slope = self._gradient(self._divergence(q).add_(x))
+            watched = iterations % _CHECK_EVERY == _CHECK_EVERY - 1
+            raised = torch.add(q, slope, alpha=rate) if watched else q.add_(slope, alpha=rate)
+            new = clip_modulus(raised, lam, joint=self._joint, overwrite=True)
             change = new - r
-            uphill = ((q - new) * change).detach().sum(dim=item, keepdim=True) > 0
-            t = torch.where(uphill, 1.0, t)
+            if watched:
+                uphill = torch.sub(q.detach(), new.detach()).mul_(change.detach()).sum(dim=item, keepdim=True) > 0
+                t = torch.where(uphill, 1.0, t)
             t_next = (1 + (1 + 4 * t * t).sqrt()) / 2
-            q = new + change * ((t - 1) / t_next)
+            q = change.mul_((t - 1) / t_next).add_(new)
             r, t = new, t_next
             iterations += 1
 
