@@ -12,7 +12,7 @@ from torch import Tensor
 from mrirecon.errors import ShapeError
 from mrirecon.mri.calibration import calibration_size
 from mrirecon.mri.mask_card import PhaseEncodingAxis
-from mrirecon.mri.partial_fourier import PartialFourier, acquired_fraction, partial_fourier
+from mrirecon.mri.asymmetry import PartialFourier, acquired_fraction, partial_fourier
 
 
 @dataclass(frozen=True)
