@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mrirecon.errors import ShapeError
+from mrirecon.mri.asymmetry import PartialFourier, acquired_fraction, partial_fourier
 from mrirecon.mri.calibration import calibration_size
 from mrirecon.mri.mask_card import PhaseEncodingAxis
-from mrirecon.mri.asymmetry import PartialFourier, acquired_fraction, partial_fourier
 
 
 @dataclass(frozen=True)
