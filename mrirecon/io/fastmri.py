@@ -7,7 +7,7 @@ orientation are not in these files, so their geometry is always nominal.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +75,7 @@ def read_fastmri(path: str | Path) -> Scan:
     n_slices, n_coils, rows, width = shape
     matrix_notes, encoding = _encoding(header, target, shape, path)
     mask = shortest_mask(columns[None, None, :])
-    encoding = Encoding(
-        encoding.encoded_matrix,
-        encoding.recon_matrix,
-        encoding.encoded_fov_mm,
-        encoding.recon_fov_mm,
-        partial_fourier=(1.0, 1.0, acquired_fraction(columns)),
-        readout_axis="y",
-    )
+    encoding = replace(encoding, partial_fourier=(1.0, 1.0, acquired_fraction(columns)))
     geometry = Geometry.placeholder(
         shape=(n_slices, rows, width),
         voxel_size_mm=encoding.voxel_size_mm,

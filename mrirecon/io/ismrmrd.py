@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,9 @@ from mrirecon.io.ismrmrd_index import (
     has_flag,
     index_lines,
     is_imaging,
-    samples_of,
 )
 from mrirecon.io.ismrmrd_lines import (
     PlaneReader,
-    as_complex,
     counter_positions,
     per_place,
     plane_reader,
@@ -40,14 +38,14 @@ from mrirecon.io.ismrmrd_lines import (
     sampling_mask,
     without_partitions,
 )
+from mrirecon.io.ismrmrd_noise import noise_samples, noise_scale
 from mrirecon.io.ismrmrd_write import write_ismrmrd
 from mrirecon.scan.encoding import Encoding
+from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.scan import Scan
 from mrirecon.scan.subject import Subject
 
 __all__ = ["read_ismrmrd", "write_ismrmrd"]
-
-_NOISE_SAMPLES = 2**18
 
 
 def read_ismrmrd(
@@ -95,7 +93,7 @@ def read_ismrmrd(
         header = parse_header(text_of(dataset(file, XML, path)), path=path, key=XML)
         lines = index_lines(file, path)
         noise_lines = lines[has_flag(lines, "NOISE_MEASUREMENT")]
-        noise = _noise(dataset(file, DATA, path), noise_lines, path)
+        noise = noise_samples(dataset(file, DATA, path), noise_lines, path)
     wanted = {"contrast": contrast, "repetition": repetition, "set": set_index, "phase": cardiac_phase}
     imaging, notes = _imaging_lines(lines, wanted, path)
     space, is_3d, more = _space(imaging, header, path)
@@ -104,7 +102,7 @@ def read_ismrmrd(
     notes += volume.notes + _sign_notes(header, conjugate)
     n_coils = int(imaging["active_channels"][0])
     averages = per_place(volume.reader)
-    noise, ratio, more = _noise_scale(noise, noise_lines, imaging, averages, header)
+    noise, ratio, more = noise_scale(noise, noise_lines, imaging, averages, header)
     notes += more
     dwell = float(imaging["sample_time_us"][0])
     bandwidth = 1e6 / (dwell * volume.encoding.encoded_matrix[2]) if dwell > 0 else None
@@ -135,7 +133,7 @@ def read_ismrmrd(
 @dataclass(frozen=True)
 class _Volume:
     encoding: Encoding
-    geometry: Any
+    geometry: Geometry
     slices: tuple[int, ...]
     mask: Tensor
     reader: PlaneReader
@@ -257,57 +255,13 @@ def _volume(
         notes.append(f"{outside} samples lie beyond the encoded matrix along x and were left out")
     full = np.broadcast_to(mask, (nz, ny, nx))
     fractions = [acquired_fraction(_sampled(full, axis)) for axis in range(3)]
-    encoding = Encoding(
-        encoding.encoded_matrix,
-        encoding.recon_matrix,
-        encoding.encoded_fov_mm,
-        encoding.recon_fov_mm,
-        partial_fourier=(fractions[0], fractions[1], fractions[2]),
-    )
+    encoding = replace(encoding, partial_fourier=(fractions[0], fractions[1], fractions[2]))
     return _Volume(encoding, placement.geometry, placement.slices, torch.from_numpy(mask.copy()), reader, notes)
 
 
-def _sampled(mask: Any, axis: int) -> Any:
-    return mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))
-
-
-def _noise(source: Any, lines: Lines, path: Path) -> Tensor | None:
-    """Samples of the noise scan, (coil, n), at most about 260 000 per coil."""
-    if lines.size == 0:
-        return None
-    keep = max(1, int(np.searchsorted(np.cumsum(lines["number_of_samples"]), _NOISE_SAMPLES, side="right")))
-    lines = lines[:keep]
-    lines = lines[lines["active_channels"] == lines["active_channels"][0]]
-    n_coils = int(lines["active_channels"][0])
-    parts = [
-        as_complex(s, n_coils, int(h["number_of_samples"]), path=path, number=int(h["number"]))
-        for h, s in zip(lines, samples_of(source, lines["number"]), strict=True)
-    ]
-    noise = np.concatenate(parts, axis=1)
-    if not np.isfinite(noise.view(np.float32)).all():
-        raise FormatError(path, "the noise scan holds samples that are NaN or infinite", key=DATA)
-    return torch.from_numpy(noise)
-
-
-def _noise_scale(
-    noise: Tensor | None, noise_lines: Lines, imaging: Lines, averages: NDArray[np.int64], header: RawHeader
-) -> tuple[Tensor | None, float, list[str]]:
-    """Variance of the imaging data over that of the noise scan: dwell times, receiver filter and averages."""
-    if noise is None:
-        return None, 1.0, []
-    n_coils = int(imaging["active_channels"][0])
-    if noise.shape[0] != n_coils:
-        return None, 1.0, [f"the noise scan has {noise.shape[0]} channels, the image {n_coils}: it is not used"]
-    notes = []
-    ratio = float((1.0 / averages).mean()) / (header.relative_noise_bandwidth or 1.0)
-    dwells = float(noise_lines["sample_time_us"][0]), float(imaging["sample_time_us"][0])
-    if min(dwells) > 0:
-        ratio *= dwells[0] / dwells[1]
-    else:
-        notes.append("dwell times are not given: the noise scan is taken to have the bandwidth of the image")
-    if np.ptp(averages):
-        notes.append("lines have different numbers of averages: the noise level is a mean over k-space")
-    return noise, ratio, notes
+def _sampled(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    """Which indices of an axis hold any sample."""
+    return np.asarray(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
 
 
 def _sign_notes(header: RawHeader, conjugate: bool) -> list[str]:

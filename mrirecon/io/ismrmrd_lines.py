@@ -144,17 +144,15 @@ def counter_positions(
     """
     index = counter.astype(np.int64)
     notes: tuple[str, ...] = ()
-    centre = n // 2 if limit is None else limit.centre
-    if n == 1 and limit is not None and limit.maximum == 0:
-        centre = 0
-    fits_plain = index.size == 0 or int(index.max()) < n
+    centre = n // 2 if limit is None or n == 1 else limit.centre
+    fits_plain = int(index.max()) < n
     if limit is None and n > 1:
         notes = (f"the header gives no limits for {name}: its centre is taken as {centre}",)
     elif limit is not None and n > 1 and centre == 0 and fits_plain and int(index.max()) + n // 2 >= n:
         centre = n // 2
         notes = (f"the header gives 0 as the centre of {name}, which cannot be: {centre} is used",)
     position = index - centre + n // 2
-    if position.size and (position.min() < 0 or position.max() >= n):
+    if position.min() < 0 or position.max() >= n:
         raise FormatError(
             path,
             f"{name} runs from {index.min()} to {index.max()} with centre {centre}, which does not fit into the "

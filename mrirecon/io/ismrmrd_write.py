@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ismrmrd import xsd
 from ismrmrd.hdf5 import acquisition_dtype
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,8 +15,8 @@ from torch import Tensor
 from mrirecon.errors import ConfigError, ShapeError
 from mrirecon.io.atomic import atomic_file
 from mrirecon.io.hdf5 import create_hdf5, text_type
-from mrirecon.io.ismrmrd_header import SIMULATED
 from mrirecon.io.ismrmrd_index import DATA, XML
+from mrirecon.io.ismrmrd_write_header import header_xml
 from mrirecon.scan.encoding import Encoding
 from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.protocol import Protocol
@@ -25,7 +24,8 @@ from mrirecon.scan.protocol import Protocol
 _BLOCK = 256
 _NOISE_LINE = 512
 _MAX = 65535
-_FIRST_STEP_1, _FIRST_STEP_2, _FIRST_SLICE, _FIRST_REPETITION, _NOISE, _LAST = 1, 3, 7, 13, 19, 25
+# The flags that the format's own generator sets; some readers drop lines that carry those of encoding step 2 (3 and 4).
+_FIRST_STEP_1, _FIRST_SLICE, _FIRST_REPETITION, _NOISE, _LAST = 1, 7, 13, 19, 25
 
 
 def write_ismrmrd(
@@ -91,7 +91,7 @@ def write_ismrmrd(
     heads = _heads(plan, data.shape, geometry, encoding, is_3d=protocol.dimensionality == "3D", dwell_us=dwell)
     noise_lines = _noise_lines(noise, data.shape[2], heads[:1], noise_dwell)
     heads["scan_counter"] = np.arange(len(heads)) + len(noise_lines) + 1
-    header = _header(encoding, geometry, protocol, data.shape, simulated=simulated)
+    header = header_xml(encoding, geometry, protocol, data.shape, simulated=simulated)
     path = Path(path)
     with atomic_file(path, overwrite=overwrite) as temporary, create_hdf5(temporary) as file:
         file.create_dataset(XML, (1,), dtype=text_type())[0] = header
@@ -236,7 +236,6 @@ def _heads(
     flags = np.zeros(n, np.uint64)
     partition = plan.plane if is_3d else np.zeros_like(plan.plane)
     _mark(flags, (plan.average * n_planes + plan.counter) * (partition.max() + 1) + partition, _FIRST_STEP_1)
-    _mark(flags, plan.average * n_planes + plan.counter, _FIRST_STEP_2)
     _mark(flags, plan.counter, _FIRST_SLICE)
     _mark(flags, np.zeros(n, np.int64), _FIRST_REPETITION)
     flags[-1] |= np.uint64(1 << (_LAST - 1))
@@ -288,79 +287,3 @@ def _write_block(target: Any, start: int, heads: NDArray[np.void], samples: list
         block["data"][i] = np.ascontiguousarray(values).view(np.float32).reshape(-1)
         block["traj"][i] = np.empty(0, np.float32)
     target[start : start + len(heads)] = block
-
-
-def _header(
-    encoding: Encoding, geometry: Geometry, protocol: Protocol, shape: tuple[int, ...], *, simulated: bool
-) -> bytes:
-    n_averages, n_planes, n_coils, ny, nx = shape
-    is_3d = protocol.dimensionality == "3D"
-    position = protocol.patient_position
-    known = [p.value for p in xsd.patientPositionType]
-    if position is not None and position not in known:
-        raise ConfigError(f"`protocol.patient_position` must be one of {', '.join(known)}, got {position!r}")
-    nz = encoding.encoded_matrix[0]
-    limits = xsd.encodingLimitsType(
-        kspace_encoding_step_0=_limit(nx),
-        kspace_encoding_step_1=_limit(ny),
-        kspace_encoding_step_2=_limit(nz),
-        average=_limit(n_averages, 0),
-        slice=_limit(1 if is_3d else n_planes, 0),
-        contrast=_limit(1, 0),
-        repetition=_limit(1, 0),
-    )
-    header = xsd.ismrmrdHeader(
-        experimentalConditions=xsd.experimentalConditionsType(
-            H1resonanceFrequency_Hz=round((protocol.imaging_frequency_mhz or 0.0) * 1e6)
-        ),
-        encoding=[
-            xsd.encodingType(
-                encodedSpace=_space(encoding.encoded_matrix, encoding.encoded_fov_mm),
-                reconSpace=_space(encoding.recon_matrix, encoding.recon_fov_mm),
-                encodingLimits=limits,
-                trajectory=xsd.trajectoryType.CARTESIAN,
-            )
-        ],
-        acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
-            systemVendor=protocol.manufacturer,
-            systemModel=protocol.model,
-            systemFieldStrength_T=protocol.field_strength_t,
-            receiverChannels=n_coils,
-        ),
-        sequenceParameters=xsd.sequenceParametersType(
-            TR=_list(protocol.repetition_time_ms),
-            TE=_list(protocol.echo_time_ms),
-            TI=_list(protocol.inversion_time_ms),
-            flipAngle_deg=_list(protocol.flip_angle_deg),
-            sequence_type=protocol.sequence_name,
-        ),
-    )
-    if protocol.body_part is not None:
-        header.studyInformation = xsd.studyInformationType(bodyPartExamined=protocol.body_part)
-    if position is not None:
-        header.measurementInformation = xsd.measurementInformationType(
-            patientPosition=xsd.patientPositionType(position),
-            protocolName=protocol.protocol_name,
-            frameOfReferenceUID=None if geometry.nominal else geometry.frame_of_reference_uid,
-        )
-    if simulated:
-        mark = xsd.userParameterStringType(name=SIMULATED, value="true")
-        header.userParameters = xsd.userParametersType(userParameterString=[mark])
-    xml: str = xsd.ToXML(header, encoding="utf-8")
-    return xml.encode("utf-8")
-
-
-def _limit(n: int, centre: int | None = None) -> Any:
-    return xsd.limitType(minimum=0, maximum=n - 1, center=n // 2 if centre is None else centre)
-
-
-def _space(matrix: tuple[int, int, int], fov: tuple[float, float, float]) -> Any:
-    z, y, x = fov
-    return xsd.encodingSpaceType(
-        matrixSize=xsd.matrixSizeType(x=matrix[2], y=matrix[1], z=matrix[0]),
-        fieldOfView_mm=xsd.fieldOfViewMm(x=x, y=y, z=z),
-    )
-
-
-def _list(value: float | None) -> list[float]:
-    return [] if value is None else [float(value)]

@@ -430,6 +430,65 @@ def test_slices_that_move_while_they_are_acquired_are_noted(tmp_path):
     assert any("move during" in note for note in read_ismrmrd(path).notes)
 
 
+def test_a_matrix_with_the_number_of_slices_as_partitions_is_read_in_2d(tmp_path):
+    """Some converters put the slices of a 2D scan into the matrix, with the field of view of the stack."""
+    point = in_slice(BASE, 3, 5.0, 5.0)
+    protocol = replace(BASE, point=point)
+    xml = protocol.xml().replace("<z>1</z>", "<z>5</z>").replace("<z>4.0</z>", "<z>20.0</z>")
+    scan = read_ismrmrd(write_blob(tmp_path / "scan.h5", protocol, xml=xml))
+    assert (scan.is_3d, scan.n_slices, scan.geometry.slice_thickness_mm) == (False, 5, 4.0)
+    assert landmark_error_mm(scan, point) < 0.01
+    assert any("read as 2D" in note for note in scan.notes)
+
+
+def test_several_slabs_are_refused(tmp_path):
+    protocol = replace(BASE, point=BASE.middle)
+    path = write_blob(tmp_path / "scan.h5", protocol, xml=protocol.xml().replace("<z>1</z>", "<z>5</z>"))
+
+    def encode_partitions(head):
+        head["idx"]["kspace_encode_step_2"] = head["idx"]["kspace_encode_step_1"] % 5
+
+    edit_heads(path, encode_partitions)
+    with pytest.raises(FormatError, match="5 slabs"):
+        read_ismrmrd(path)
+
+
+def test_partitions_without_a_place_in_the_matrix_are_refused(good):
+    edit_heads(good, lambda head: head["idx"]["kspace_encode_step_2"].__setitem__(slice(None), 1))
+    with pytest.raises(FormatError, match="kspace_encode_step_2 runs from 1 to 1"):
+        read_ismrmrd(good)
+
+
+def test_samples_beyond_the_matrix_are_left_out_with_a_note(tmp_path):
+    """A line as long as the matrix whose centre comes late: its first samples lie below the lowest k of the grid."""
+    point = in_slice(BASE, 2, 3.0, 6.0)
+    path = write_blob(tmp_path / "scan.h5", replace(BASE, point=point))
+    edit_heads(path, lambda head: head["center_sample"].__setitem__(slice(None), 18))
+    scan = read_ismrmrd(path)
+    assert any(note.startswith("200 samples lie beyond") for note in scan.notes)
+    assert not scan.read(2)[..., -2:].any()
+    assert tuple(scan.mask.shape) == (1, 1, 32)
+    assert not scan.mask[..., -2:].any()
+    protocol = replace(BASE, point=point)
+    expected = np.stack([protocol.line(2, ky) for ky in range(protocol.ny)], axis=1)[..., 2:]
+    np.testing.assert_array_equal(scan.read(2)[..., :-2].numpy(), expected)
+
+
+def test_a_cartesian_scan_with_a_trajectory_is_read_by_its_counters(tmp_path, good):
+    path = tmp_path / "trajectory.h5"
+    with ismrmrd.Dataset(str(good), mode="r") as old, ismrmrd.Dataset(str(path), mode="w") as new:
+        new.write_xml_header(old.read_xml_header())
+        for i in range(old.number_of_acquisitions()):
+            line = old.read_acquisition(i)
+            copy = ismrmrd.Acquisition.from_array(line.data, trajectory=np.zeros((32, 2), np.float32))
+            copy.idx, copy.center_sample, copy.position = line.idx, line.center_sample, line.position
+            copy.read_dir, copy.phase_dir, copy.slice_dir = line.read_dir, line.phase_dir, line.slice_dir
+            new.append_acquisition(copy)
+    scan = read_ismrmrd(path)
+    assert torch.equal(scan.read(2), read_ismrmrd(good).read(2))
+    assert any("carry a trajectory" in note for note in scan.notes)
+
+
 @pytest.mark.parametrize("trajectory", ["radial", "spiral", "goldenangle", "other", "epi"])
 def test_other_trajectories_are_refused(tmp_path, trajectory):
     protocol = replace(BASE, point=BASE.middle)

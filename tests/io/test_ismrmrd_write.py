@@ -1,6 +1,8 @@
 """Writing MRD: read back with our reader and with the `ismrmrd` package, which shares no code with the writer."""
 
 import warnings
+from dataclasses import replace
+from importlib.util import find_spec
 
 import ismrmrd
 import numpy as np
@@ -12,6 +14,7 @@ from mrirecon.errors import ConfigError, OutputError, ShapeError
 from mrirecon.io.ismrmrd import read_ismrmrd, write_ismrmrd
 from mrirecon.scan import Encoding, Geometry, Protocol
 from tests.io.writers_for_tests import OBLIQUE_NORMAL, OBLIQUE_PHASE, OBLIQUE_READ, flag_number
+from tests.torchvision_shim import ensure_torchvision
 
 ENCODING = Encoding((1, 9, 12), (1, 9, 6), (4.0, 27.0, 48.0), (4.0, 27.0, 24.0))
 PROTOCOL = Protocol(
@@ -65,13 +68,9 @@ def test_slices_come_back_as_they_were(tmp_path, n_slices, interleaved):
     assert scan.geometry.frame_of_reference_uid == "1.2.840.5"
     assert scan.encoding == ENCODING
     assert scan.protocol.pixel_bandwidth_hz == pytest.approx(250.0)
-    assert scan.protocol == replace_bandwidth(PROTOCOL, scan.protocol.pixel_bandwidth_hz)
+    assert scan.protocol == replace(PROTOCOL, pixel_bandwidth_hz=scan.protocol.pixel_bandwidth_hz)
     assert scan.notes == ()
     assert not scan.simulated
-
-
-def replace_bandwidth(protocol, value):
-    return Protocol(**{**vars(protocol), "pixel_bandwidth_hz": value})
 
 
 @pytest.mark.parametrize("handedness", [1, -1])
@@ -152,6 +151,31 @@ def test_the_package_of_the_format_reads_header_flags_and_directions(tmp_path):
         assert line.is_flag_set(flag_number("FIRST_IN_SLICE")) == (ky == 0)
         assert line.is_flag_set(flag_number("LAST_IN_SLICE")) == (ky == 8)
         assert line.is_flag_set(flag_number("LAST_IN_MEASUREMENT")) == (i == 26)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("vendor", "conjugate"), [("Siemens", True), ("GE", False)])
+def test_another_reader_finds_the_same_samples_and_positions(tmp_path, vendor, conjugate):
+    """mrpro takes the conjugate of Siemens data, keeps slices in the order of their counters, and uses metres."""
+    if find_spec("mrpro") is None:
+        pytest.skip("the mrpro package is not installed")
+    ensure_torchvision()
+    mrpro = pytest.importorskip("mrpro")
+    kspace, where = data(4, 3, 9, 12), geometry(4)
+    protocol = replace(PROTOCOL, manufacturer=vendor)
+    path = write_ismrmrd(tmp_path / "a.h5", kspace, encoding=ENCODING, geometry=where, protocol=protocol)
+    trajectory = mrpro.data.traj_calculators.KTrajectoryCartesian()
+    theirs = mrpro.data.KData.from_file(str(path), trajectory)
+    order = [0, 2, 1, 3]
+    scan = read_ismrmrd(path, conjugate=conjugate)
+    assert torch.equal(theirs.data[:, :, 0], torch.stack([scan.read(k) for k in order]))
+    assert theirs.traj.ky.flatten().tolist() == list(range(-4, 5))
+    assert theirs.traj.kx.flatten().tolist() == list(range(-6, 6))
+    position = theirs.header.acq_info.position
+    found = np.stack([np.broadcast_to(getattr(position, a).flatten().numpy(), 4) for a in "xyz"], axis=1)
+    np.testing.assert_allclose(1e3 * found, [where.position((k, 4, 6)) for k in order], atol=1e-4)
+    axes = theirs.header.acq_info.orientation.as_matrix().flatten().reshape(3, 3).numpy()[::-1, ::-1]  # from z, y, x
+    np.testing.assert_allclose(axes, np.stack([OBLIQUE_READ, OBLIQUE_PHASE, OBLIQUE_NORMAL], axis=1), atol=1e-6)
 
 
 def test_a_nominal_geometry_is_not_written_as_a_real_one(tmp_path):
