@@ -70,7 +70,7 @@ def export(
     series, warnings = outcome.series, outcome.series.warnings
     intensity = series_intensity(series)
     factor, report = intensity.factor, None
-    with atomic_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite, marker="provenance.json") as folder:
         if formats.dicom:
             report = write_dicom(series, folder / "dicom", template=template)
             factor = report.factor

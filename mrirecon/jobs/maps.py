@@ -52,7 +52,7 @@ def map_source(choice: MapsChoice, stack: PlaneStack, calibration: Calibration, 
 
 
 def _calibration(choice: EspiritMaps | WalshMaps, stack: PlaneStack) -> tuple[int, int]:
-    available = calibration_size(stack.mask.expand(stack.shape))
+    available = calibration_size(stack.mask, shape=stack.shape)
     size = min(choice.calibration, available[0]), min(choice.calibration, available[1])
     needed = choice.kernel + 2 if isinstance(choice, EspiritMaps) else 4
     if min(size) < min(needed, *stack.shape):

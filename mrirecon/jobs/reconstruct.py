@@ -30,7 +30,7 @@ from mrirecon.linalg.fft import fft, ifft
 from mrirecon.mri.coils import root_sum_of_squares
 from mrirecon.mri.mask_card import MaskCard, PhaseEncodingAxis
 from mrirecon.mri.masks import sampling_mask
-from mrirecon.mri.partial_fourier import acquired_fraction, homodyne, pocs
+from mrirecon.mri.partial_fourier import homodyne, partial_fourier, pocs
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.mri import cartesian_mri_of_sets
 from mrirecon.operators.noise import GaussianNoise, Noiseless
@@ -124,14 +124,14 @@ def reconstruct(
         if space.resumed:
             reporter.say("an interrupted run of this job was found; finished planes are kept")
         stack = _stack(scan, config, chosen, space, reporter)
-        card = None
+        card, acquired = None, stack.mask
         if config.undersampling is not None:
             stack, card = _undersampled(stack, config.undersampling, config.seed)
         calibration = calibrate(scan, stack, config.preparation, reporter)
         uses_maps = not (isinstance(config.method, Adjoint) and config.method.combine == "rss")
         maps = map_source(config.maps, stack, calibration, chosen.start) if uses_maps else None
         prepared = time.perf_counter()
-        worker = _Worker(stack, calibration, maps, build_reconstructor(config.method), config, torch.device(device))
+        worker = _Worker(stack, calibration, maps, build_reconstructor(config.method), config, torch.device(device), acquired)
         planes, results = _stream(worker, plan, space, reporter)
         reconstructed = time.perf_counter()
         image, geometry = final_geometry(scan, stack, planes, chosen, config.preparation.remove_oversampling)
@@ -145,8 +145,8 @@ def reconstruct(
     if not converged:
         unfinished = sum(not r.converged for r in results)
         notes += (
-            f"{unfinished} of {len(results)} planes stopped at the iteration limit (largest residual "
-            f"{max(r.residual for r in results):.1e}).",
+            f"{unfinished} of {len(results)} planes ended at the iteration limit; the stopping criterion stood at "
+            f"{max(r.residual for r in results):.1e} at most.",
         )
     series = ImageSeries(
         image=image,
@@ -221,12 +221,13 @@ class _Worker:
         method: Reconstructor,
         config: ReconstructionConfig,
         device: torch.device,
+        acquired: Tensor,
     ) -> None:
         self.stack, self.calibration, self.maps, self.method = stack, calibration, maps, method
         self.config, self.device = config, device
         self.data_residuals: list[float] = []
-        fractions = acquired_fraction(stack.mask.expand(stack.shape))
-        self.partial = any(f < 1 for f in fractions)
+        self.acquired = acquired.expand(stack.shape)
+        self.partial = bool(partial_fourier(self.acquired))
 
     def notes(self) -> tuple[str, ...]:
         if not self.partial:
@@ -260,8 +261,8 @@ class _Worker:
         if not self.partial or choice == "zero-fill":
             return image
         kspace = fft(image, (-2, -1))
-        mask = self.stack.mask.expand(self.stack.shape)
-        return homodyne(kspace, mask) if choice == "homodyne" else ifft(pocs(kspace, mask), (-2, -1))
+        completed = homodyne(kspace, self.acquired) if choice == "homodyne" else pocs(kspace, self.acquired)
+        return ifft(completed, (-2, -1))
 
 
 def _data_residual(prediction: Tensor, y: Tensor) -> float:

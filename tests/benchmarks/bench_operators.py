@@ -1,6 +1,6 @@
 """The normal operator of multi-coil Cartesian MRI against sigpy, mrpro and deepinv.
 
-    python -m tests.benchmarks.bench_operators
+python -m tests.benchmarks.bench_operators
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def contenders(mask: Tensor, maps: Tensor, x: Tensor) -> dict[str, Callable[[], 
 def main() -> None:
     phantom = make_phantom((SIZE, SIZE), COILS)
     plane = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(0)) < 0.25
-    print(f"A^H A, {COILS} coils, {SIZE} x {SIZE}, {torch.get_num_threads()} threads, {ROUNDS} rounds; {foreign_load()}")
+    print(
+        f"A^H A, {COILS} coils, {SIZE} x {SIZE}, {torch.get_num_threads()} threads, {ROUNDS} rounds; {foreign_load()}"
+    )
     for name, mask in (("1D mask, R = 4, 24 centre lines", random_lines(SIZE)), ("2D mask, R = 4", plane)):
         print(f"\n{name}\n{HEADER}")
         timings = interleaved(contenders(mask, phantom.maps, phantom.image), rounds=ROUNDS)
