@@ -10,14 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrirecon.data.simulation import (
-    birdcage_maps,
-    correlated_noise,
-    loop_maps,
-    random_noise_covariance,
-    simulate_kspace,
-    smooth_phase,
-)
+from mrirecon.data.coil_maps import birdcage_maps, loop_maps
+from mrirecon.data.simulation import correlated_noise, random_noise_covariance, simulate_kspace, smooth_phase
 from mrirecon.errors import ShapeError
 from mrirecon.linalg.fft import crop_or_pad
 from mrirecon.scan import Encoding, Geometry, Protocol, Scan, Subject

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mrirecon.data.simulation import (
-    birdcage_maps,
-    correlated_noise,
-    loop_field,
-    loop_maps,
-    random_noise_covariance,
-    simulate_kspace,
-    smooth_phase,
-)
+from mrirecon.data.coil_maps import birdcage_maps, loop_field, loop_maps
+from mrirecon.data.simulation import correlated_noise, random_noise_covariance, simulate_kspace, smooth_phase
 from mrirecon.errors import ShapeError
 from mrirecon.linalg.fft import ifft
 
