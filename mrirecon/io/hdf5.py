@@ -99,7 +99,10 @@ def _read_field_from_chunks(source: h5py.Dataset, field: str, start: int, stop: 
     offset, size, chunk = record.get_member_offset(member), record.get_size(), source.chunks[0]
     parts = []
     for first in range(start // chunk * chunk, stop, chunk):
-        _, raw = source.id.read_direct_chunk((first,))
+        try:
+            _, raw = source.id.read_direct_chunk((first,))
+        except (OSError, RuntimeError):  # never written: HDF5 supplies the fill value, or reports the damage
+            return None
         if len(raw) != chunk * size:
             return None
         records = np.frombuffer(raw, np.uint8).reshape(chunk, size)[max(start - first, 0) : stop - first]
