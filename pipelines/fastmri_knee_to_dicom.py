@@ -18,7 +18,7 @@ from mrirecon.jobs.reporting import StandardError
 CONFIG = ReconstructionConfig(
     preparation=Preparation(virtual_coils=8),  # of 15; knee coils overlap a lot
     maps=EspiritMaps(calibration=24),
-    method=Wavelet(weight=2e-3),
+    method=Wavelet(weight=5e-3),
 )
 
 

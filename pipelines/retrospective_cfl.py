@@ -22,7 +22,7 @@ def main(source: str, out: str) -> None:
     for acceleration in ACCELERATIONS:
         config = ReconstructionConfig(
             undersampling=Undersampling(kind="equispaced", acceleration=acceleration, centre_lines=20),
-            method=Wavelet(weight=2e-3),
+            method=Wavelet(weight=5e-3),
             seed=0,
         )
         options = ReconOptions(config=config, formats=Formats(npy=True))

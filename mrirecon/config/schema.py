@@ -121,7 +121,7 @@ class Wavelet:
     """L1-wavelet regularised SENSE by FISTA. `weight` is unit-free (images scaled to about 1)."""
 
     kind: Literal["wavelet"] = "wavelet"
-    weight: float = 2e-3
+    weight: float = 5e-3
     wavelet: str = "db4"
     levels: int = 4
     iterations: int = 100
@@ -139,7 +139,7 @@ class TV:
     """Total-variation regularised SENSE: exact (primal-dual), or with the closed-form Haar approximation (FISTA)."""
 
     kind: Literal["tv"] = "tv"
-    weight: float = 3e-3
+    weight: float = 2e-3
     form: Literal["exact", "closed-form"] = "exact"
     coupling: Literal["isotropic", "anisotropic"] = "isotropic"
     iterations: int = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,9 @@ def reconstruct(
         uses_maps = not (isinstance(config.method, Adjoint) and config.method.combine == "rss")
         maps = map_source(config.maps, stack, calibration, chosen.start) if uses_maps else None
         prepared = time.perf_counter()
-        worker = _Worker(stack, calibration, maps, build_reconstructor(config.method), config, torch.device(device), acquired)
+        worker = _Worker(
+            stack, calibration, maps, build_reconstructor(config.method), config, torch.device(device), acquired
+        )
         planes, results = _stream(worker, plan, space, reporter)
         reconstructed = time.perf_counter()
         image, geometry = final_geometry(scan, stack, planes, chosen, config.preparation.remove_oversampling)
@@ -247,6 +249,8 @@ class _Worker:
             sigma = self.calibration.noise_sigma
             model = MeasurementModel(operator, GaussianNoise(sigma) if sigma else Noiseless())
             result = self.method(y, model)
+            # Where no coil sees anything a prior alone would paint the image.
+            result = replace(result, image=result.image * operator.sensitivities.support)
             self.data_residuals.append(_data_residual(operator.forward(result.image), y))
         image = self._filled(result.image.cpu())
         image = to_recon_plane(

@@ -1,0 +1,1 @@
+"""How close an image is to a reference, with the definition stated."""

@@ -59,6 +59,11 @@ class Sensitivities(LinearOperator):
         return tuple(self.maps.shape[-self.spatial_ndim :])
 
     @property
+    def support(self) -> Tensor:
+        """Where any coil sees anything, bool (*batch, set, [z,] y, x); elsewhere data say nothing about the image."""
+        return (self.maps != 0).any(dim=-self.spatial_ndim - 1)
+
+    @property
     def n_sets(self) -> int:
         return self.maps.shape[-self.spatial_ndim - 2]
 
