@@ -75,7 +75,11 @@ def test_the_image_is_the_phantom(result: tuple[ScanRecipe, Path]) -> None:
     image = nibabel.load(out / "image.nii.gz")
     data = image.get_fdata()
     values = {}
-    for name, place in (("ball", recipe.ball), ("object", np.array([25.0, 10.0, 22.0])), ("air", recipe.ball * 0 + 500)):
+    for name, place in (
+        ("ball", recipe.ball),
+        ("object", np.array([25.0, 10.0, 22.0])),
+        ("air", recipe.ball * 0 + 500),
+    ):
         index = np.rint(np.linalg.solve(image.affine, [*(place * (-1, -1, 1)), 1.0])[:3]).astype(int)
         inside = all(0 <= i < n for i, n in zip(index, data.shape, strict=True))
         values[name] = data[tuple(index)] if inside else 0.0
