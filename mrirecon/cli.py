@@ -81,6 +81,15 @@ def _add_recon(command: argparse.ArgumentParser) -> None:
     command.add_argument("--keep-oversampling", action="store_true", help="do not crop the readout")
     command.add_argument("--contrast", type=int, default=0, metavar="N", help="which echo or contrast, from 0")
     command.add_argument("--repetition", type=int, default=0, metavar="N", help="which repetition, from 0")
+    command.add_argument(
+        "--reflected",
+        choices=["header", "odd", "even", "none"],
+        default="header",
+        help="twix: lines that run backwards in an EPI scan whose file does not say (from 0)",
+    )
+    command.add_argument(
+        "--third-axis", choices=["partition", "slice"], default="partition", help="BART: what dimension 2 counts"
+    )
     command.add_argument("--slices", metavar="A:B", help="slices A to B-1, or one slice A")
     for name, text in (("dicom", "classic MR DICOM series"), ("nifti", "NIfTI"), ("png", "contact sheet"),
                        ("npy", "magnitude as a NumPy array")):  # fmt: skip
@@ -123,6 +132,8 @@ def _recon(arguments: argparse.Namespace) -> int:
         template=arguments.template,
         contrast=arguments.contrast,
         repetition=arguments.repetition,
+        reflected=arguments.reflected,
+        third_axis=arguments.third_axis,
         slices=parse_slices(arguments.slices),
         device=arguments.device,
         memory=arguments.memory,

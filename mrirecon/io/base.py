@@ -12,6 +12,8 @@ from mrirecon.errors import ConfigError, FormatError
 from mrirecon.io.source import existing_file
 from mrirecon.scan.scan import Scan
 
+Reflected = Literal["header", "odd", "even", "none"]
+ThirdAxis = Literal["partition", "slice"]
 Format = Literal["fastmri", "ismrmrd", "twix", "cfl", "npy", "nifti", "dicom"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -66,7 +68,14 @@ def detect_format(path: str | Path) -> Format:
     raise FormatError(path, f"is of unknown format or its beginning is damaged: {_LOOKED_FOR}{hint}")
 
 
-def open_scan(path: str | Path, *, contrast: int = 0, repetition: int = 0) -> Scan:
+def open_scan(
+    path: str | Path,
+    *,
+    contrast: int = 0,
+    repetition: int = 0,
+    reflected: Reflected = "header",
+    third_axis: ThirdAxis = "partition",
+) -> Scan:
     """Open raw data of any known format; samples are read later, plane by plane.
 
     Parameters
@@ -75,6 +84,10 @@ def open_scan(path: str | Path, *, contrast: int = 0, repetition: int = 0) -> Sc
         A raw data file, or a cfl/hdr pair without its suffix.
     contrast, repetition
         Which echo and repetition, counted from 0.
+    reflected
+        Twix only: which lines run backwards in an echo-planar scan whose file does not say.
+    third_axis
+        BART only: whether dimension 2 is phase encoded or counts slices.
 
     Raises
     ------
@@ -95,11 +108,11 @@ def open_scan(path: str | Path, *, contrast: int = 0, repetition: int = 0) -> Sc
     if kind == "twix":
         from mrirecon.io.twix import read_twix
 
-        return read_twix(path, contrast=contrast, repetition=repetition)
+        return read_twix(path, contrast=contrast, repetition=repetition, reflected=reflected)
     if kind == "cfl":
         from mrirecon.io.cfl import read_cfl
 
-        return read_cfl(path, contrast=contrast, repetition=repetition)
+        return read_cfl(path, contrast=contrast, repetition=repetition, third_axis=third_axis)
     if kind == "ismrmrd":
         from mrirecon.io.ismrmrd import read_ismrmrd
 

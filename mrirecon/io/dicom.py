@@ -41,6 +41,9 @@ from mrirecon.scan.series import ImageSeries
 __all__ = ["RESEARCH_PHRASE", "DicomReport", "write_dicom"]
 
 NOMINAL_SUFFIX = "GEOM-NOMINAL"
+NOMINAL_WARNING = (
+    "orientation and position are nominal (GEOM-NOMINAL): do not use for left/right, registration or planning"
+)
 _FIRST_SERIES_NUMBER = 901
 
 
@@ -198,7 +201,7 @@ def _shape(series: ImageSeries) -> tuple[int, int, int]:
 def _warnings(series: ImageSeries, intensity: Intensity, reference: Template | None) -> tuple[str, ...]:
     found = list(series.warnings)
     if series.geometry.nominal:
-        found.append("the source holds no orientation or position: geometry is nominal (GEOM-NOMINAL)")
+        found.append(NOMINAL_WARNING)
     if intensity.n_clipped:
         found.append(f"{intensity.n_clipped} voxels were outside the storable range and were clipped")
     return (*found, *(() if reference is None else reference.notes))

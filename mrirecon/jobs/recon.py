@@ -11,7 +11,7 @@ import torch
 
 from mrirecon.config.schema import ReconstructionConfig
 from mrirecon.errors import ConfigError, OutputError
-from mrirecon.io.base import open_scan
+from mrirecon.io.base import Reflected, ThirdAxis, open_scan
 from mrirecon.jobs.batch import BatchResult, output_folders, run_batch
 from mrirecon.jobs.export import Export, Formats, export
 from mrirecon.jobs.plan import parse_size
@@ -28,6 +28,8 @@ class ReconOptions:
     template: Path | None = None
     contrast: int = 0
     repetition: int = 0
+    reflected: Reflected = "header"
+    third_axis: ThirdAxis = "partition"
     slices: range | None = None
     device: str = "cpu"
     memory: str | None = None
@@ -56,7 +58,13 @@ def recon_files(inputs: Sequence[Path], out: Path, options: ReconOptions, report
 def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter) -> tuple[Outcome, Export]:
     """Reconstruct one input into `out`, and tell the reporter what was written and how to open it."""
     started = datetime.now().astimezone()
-    scan = open_scan(path, contrast=options.contrast, repetition=options.repetition)
+    scan = open_scan(
+        path,
+        contrast=options.contrast,
+        repetition=options.repetition,
+        reflected=options.reflected,
+        third_axis=options.third_axis,
+    )
     reporter.say(f"{path.name}: {scan.format}, {scan.n_coils} coils")
     limit = parse_size(options.memory) if options.memory is not None else None
     outcome = reconstruct(

@@ -18,6 +18,7 @@ from mrirecon import __version__
 from mrirecon.config.build import build_reconstructor
 from mrirecon.config.schema import Adjoint, ReconstructionConfig, Undersampling
 from mrirecon.errors import ConfigError
+from mrirecon.io.dicom import NOMINAL_WARNING
 from mrirecon.io.provenance import sha256_of
 from mrirecon.jobs.assemble import final_geometry, to_recon_plane
 from mrirecon.jobs.calibrate import Calibration, calibrate
@@ -347,5 +348,5 @@ def _warnings(scan: Scan) -> tuple[str, ...]:
     if scan.simulated:
         warnings += ("The k-space was simulated from images.",)
     if scan.geometry.nominal:
-        warnings += ("Orientation and position are nominal: do not use for left/right, registration or planning.",)
+        warnings += (NOMINAL_WARNING,)
     return warnings
