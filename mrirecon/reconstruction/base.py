@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -77,5 +78,18 @@ def require_finite(x: Tensor, method: str) -> Tensor:
 
 def relative_change(new: Tensor, old: Tensor) -> float:
     """||new - old|| / ||new||, 0 when both vanish."""
-    change, size = torch.linalg.vector_norm(new - old), torch.linalg.vector_norm(new)
-    return float(change / size.clamp_min(torch.finfo(torch.float32).tiny))
+    difference = new - old
+    return relative_size(difference, new)
+
+
+def relative_size(difference: Tensor, new: Tensor) -> float:
+    """||difference|| / ||new||, 0 when both vanish."""
+    size = real_inner(new, new)
+    return sqrt(real_inner(difference, difference) / size) if size > 0 else 0.0
+
+
+def real_inner(a: Tensor, b: Tensor) -> float:
+    """Re <a, b> over all entries, by one dot product of real components."""
+    if a.is_complex():
+        a, b = torch.view_as_real(a.resolve_conj()), torch.view_as_real(b.resolve_conj())
+    return float(torch.dot(a.reshape(-1), b.reshape(-1)))

@@ -14,7 +14,14 @@ from mrirecon.linalg.cg import CGOptions
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.priors.base import ProximalPrior
 from mrirecon.priors.wavelet import Wavelet, cycle_shift
-from mrirecon.reconstruction.base import Reconstruction, Reconstructor, relative_change, require_finite
+from mrirecon.reconstruction.base import (
+    Reconstruction,
+    Reconstructor,
+    real_inner,
+    relative_change,
+    relative_size,
+    require_finite,
+)
 from mrirecon.reconstruction.linear import require_linear
 
 ProximalMap = Callable[[Tensor, float, int], Tensor]
@@ -77,30 +84,13 @@ class ProximalGradient(Reconstructor):
             new = self.proximal_map(torch.sub(z, gradient, alpha=step), step, iteration)
             difference = new - x
             iteration += 1
-            change = _ratio(difference, new)
-            if self.accelerated and _uphill(z, new, difference):
+            change = relative_size(difference, new)
+            if self.accelerated and real_inner(z, difference) > real_inner(new, difference):
                 momentum = 1.0
             following = (1 + sqrt(1 + 4 * momentum**2)) / 2
             beta = (momentum - 1) / following if self.accelerated else 0.0
             z, x, momentum = torch.add(new, difference, alpha=beta), new, following
         return Reconstruction(require_finite(x, "proximal gradient"), iteration, change, change <= self.tolerance)
-
-
-def _ratio(difference: Tensor, new: Tensor) -> float:
-    pairs, size = torch.view_as_real(difference) if difference.is_complex() else difference, _norm(new)
-    return float(torch.linalg.vector_norm(pairs)) / max(size, 1e-30)
-
-
-def _norm(x: Tensor) -> float:
-    return float(torch.linalg.vector_norm(torch.view_as_real(x) if x.is_complex() else x))
-
-
-def _uphill(z: Tensor, new: Tensor, difference: Tensor) -> bool:
-    """Whether the momentum step has a positive inner product with the generalised gradient z - new."""
-    gap = z - new
-    if gap.is_complex():
-        return bool((torch.view_as_real(gap) * torch.view_as_real(difference)).sum() > 0)
-    return bool((gap * difference).sum() > 0)
 
 
 @dataclass(frozen=True)

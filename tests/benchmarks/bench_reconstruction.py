@@ -165,7 +165,8 @@ WORK: dict[str, Callable[[Problem], object]] = {
 def main() -> None:
     if len(sys.argv) == 2:  # one job alone in its process, for its memory
         problem = Problem(None)
-        before = resident_peak()
+        problem.operator.normal(problem.phantom.image)  # the operator's own arrays
+        before = resident_peak(reset=True)
         WORK[sys.argv[1]](problem)
         print(before, resident_peak())
         return
