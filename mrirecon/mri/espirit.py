@@ -149,13 +149,14 @@ def _projection_lags(data: Tensor, kernel: tuple[int, int], threshold: float) ->
         energy, vectors = torch.linalg.eigh(patches.mH @ patches)
         kept = energy > threshold * energy[-1]
         signal = (patches @ vectors[:, kept]) / energy[kept].sqrt()
-    projection = (signal @ signal.mH).reshape(n_coils, *kernel, n_coils, *kernel).permute(0, 3, 1, 4, 2, 5)
-    y, x = (torch.arange(k, device=data.device)[:, None] - torch.arange(k, device=data.device) + k - 1 for k in kernel)
-    wide = 2 * kernel[1] - 1
-    lag = (y[:, :, None, None] * wide + x).flatten()
-    lags = data.new_zeros((n_coils, n_coils, (2 * kernel[0] - 1) * wide))
-    lags.index_add_(-1, lag, projection.reshape(n_coils, n_coils, -1) / size)
-    return lags.reshape(n_coils, n_coils, 2 * kernel[0] - 1, wide)
+    projection = (signal @ signal.mH / size).reshape(n_coils, *kernel, n_coils, *kernel)
+    height, width = kernel
+    lags = data.new_zeros((n_coils, 2 * height - 1, 2 * width - 1, n_coils))
+    # By slices rather than by index_add_, whose order of summation on a GPU changes from run to run.
+    for y in range(height):
+        for x in range(width):
+            lags[:, height - 1 - y : 2 * height - 1 - y, width - 1 - x : 2 * width - 1 - x] += projection[..., y, x]
+    return lags.permute(0, 3, 1, 2)
 
 
 def _eigenvectors_of_lags(
