@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mrirecon"
 
 # The layer diagram: what a room may import besides itself. Rooms in one row do not know each other.
-FOUNDATION = {"errors", "shapes", "records"}
+FOUNDATION = {"errors", "shapes", "records", "memory"}
 LINALG = FOUNDATION | {"linalg"}
 MRI = LINALG | {"mri"}
 SCAN = FOUNDATION | {"linalg", "scan"}
@@ -30,6 +30,7 @@ ALLOWED = {
     "errors": set(),
     "shapes": set(),
     "records": {"errors"},
+    "memory": set(),
     "linalg": LINALG,
     "operators": OPERATORS,
     "mri": MRI,

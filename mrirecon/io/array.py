@@ -75,7 +75,7 @@ def read_npy(path: str | Path) -> Scan:
         array = array[None]
     n_coils, ny, nx = (array.shape[0] if three_d else array.shape[1]), array.shape[-2], array.shape[-1]
     n_planes = array.shape[1] if three_d else array.shape[0]
-    reader = _NpyReader(array, three_d)
+    reader = _NpyReader(path, three_d)
     mask = sampled_positions(path, reader, n_planes, three_d=three_d)
     notes = ["Positions where all coils are zero count as not sampled."]
     geometry = _geometry(path, card, (n_planes, ny, nx), notes)
@@ -110,13 +110,18 @@ def read_npy(path: str | Path) -> Scan:
 
 @dataclass(frozen=True)
 class _NpyReader:
-    """``reader(i)`` gives plane `i` as complex64 (coil, ky, kx)."""
+    """``reader(i)`` gives plane `i` as complex64 (coil, ky, kx).
 
-    array: NDArray[np.complexfloating]
+    The file is mapped anew for every plane: pages of a lasting map would count as memory of the process.
+    """
+
+    path: Path
     three_d: bool
 
     def __call__(self, index: int) -> Tensor:
-        plane = self.array[:, index] if self.three_d else self.array[index]
+        array = _load(self.path)
+        stack = array[None] if array.ndim == len(_AXES[3][0]) else array
+        plane = stack[:, index] if self.three_d else stack[index]
         return torch.from_numpy(np.array(plane, dtype=np.complex64))
 
 

@@ -65,7 +65,7 @@ def read_cfl(
     ConfigError
         If the file does not hold the contrast or repetition asked for.
     """
-    data, dims = open_cfl(path)
+    _, dims = open_cfl(path)
     stem = _stem(path)
     source = stem.with_name(stem.name + ".cfl")
     for name, dim, index in (("contrast", _ECHO, contrast), ("repetition", _TIME, repetition)):
@@ -92,7 +92,7 @@ def read_cfl(
     ny, nx = (dims[_PARTITION], dims[_PHASE]) if projected else (dims[_PHASE], dims[_READ])
     n_slices = dims[_SLICE] if projected or dims[_SLICE] > 1 else dims[_PARTITION] if not three_d else 1
     nz = dims[_PARTITION] if three_d else 1
-    reader = _CflReader(data, contrast, repetition, projected, dims[_SLICE] > 1 or projected)
+    reader = _CflReader(source, dims, contrast, repetition, projected, dims[_SLICE] > 1 or projected)
     n_planes = nz if three_d else n_slices
     mask = sampled_positions(source, reader, n_planes, three_d=three_d)
     notes = [
@@ -203,9 +203,13 @@ def write_cfl(path: str | Path, array: NDArray[np.complexfloating] | Tensor, *, 
 
 @dataclass(frozen=True)
 class _CflReader:
-    """``reader(i)`` gives plane `i` as complex64 (coil, ky, kx)."""
+    """``reader(i)`` gives plane `i` as complex64 (coil, ky, kx).
 
-    data: NDArray[np.complex64]
+    The file is mapped anew for every plane: pages of a lasting map would count as memory of the process.
+    """
+
+    source: Path
+    dims: tuple[int, ...]
     contrast: int
     repetition: int
     projected: bool
@@ -216,7 +220,8 @@ class _CflReader:
         axes[_COIL] = axes[_PARTITION] = axes[_PHASE] = axes[_READ] = slice(None)
         axes[_ECHO], axes[_TIME] = self.contrast, self.repetition
         axes[_SLICE] = index if self.by_slice else 0
-        block = self.data[tuple(reversed(axes))]
+        data = np.memmap(self.source, dtype="<c8", mode="r", shape=tuple(reversed(self.dims)))
+        block = data[tuple(reversed(axes))]
         plane = block[..., 0] if self.projected else block[:, 0 if self.by_slice else index]
         return torch.from_numpy(np.array(plane, dtype=np.complex64))
 

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from mrirecon.errors import FormatError
 from mrirecon.io.extent import acquired_fraction, shortest_mask
+from mrirecon.memory import release_freed_memory
 
 _FLAT = 0.25
 _FEWEST_LINES = 8
+_TRIM_EVERY = 8  # planes
 
 
 def sampled_positions(path: Path, reader: Callable[[int], Tensor], n_planes: int, *, three_d: bool) -> Tensor:
@@ -33,6 +35,8 @@ def sampled_positions(path: Path, reader: Callable[[int], Tensor], n_planes: int
         power = plane.real.double().square().add(plane.imag.double().square()).sum(0)
         energy = power if energy is None else energy + power
         masks.append((plane != 0).any(0))
+        if index % _TRIM_EVERY == _TRIM_EVERY - 1:
+            release_freed_memory()
     mask = torch.stack(masks)
     if energy is None or not bool(mask.any()):
         raise FormatError(path, "holds only zeros")

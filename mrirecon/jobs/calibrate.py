@@ -12,6 +12,7 @@ from mrirecon.errors import ConfigError, FormatError, ShapeError
 from mrirecon.jobs.planes import PlaneStack
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.linalg.fft import ifft
+from mrirecon.memory import release_freed_memory
 from mrirecon.mri.coils import apply_coil_matrix, coil_gram, compression_matrix, retained_energy, root_sum_of_squares
 from mrirecon.mri.whitening import noise_covariance, noise_from_edges, whitening_matrix
 from mrirecon.scan import Scan
@@ -87,6 +88,7 @@ def calibrate(scan: Scan, stack: PlaneStack, preparation: Preparation, reporter:
     for index in reporter.track(surveyed, total=len(surveyed), label="survey of the intensity scale"):
         image = root_sum_of_squares(ifft(apply_coil_matrix(matrix, stack.read(index)), (-2, -1)))
         peaks.append(image.flatten())
+    release_freed_memory()
     scale = float(torch.quantile(_thinned(torch.cat(peaks)), 0.99))
     if not scale > 0:
         raise FormatError(scan.source, "the k-space is zero almost everywhere; there is nothing to reconstruct")

@@ -26,11 +26,11 @@ class Plan:
     plane_bytes
         Working memory of one plane.
     waiting_bytes
-        Raw data of one plane that is read ahead.
+        Raw data of one plane that waits to be reconstructed.
     volume_bytes
         The result, and whatever else grows with the number of planes.
     chunk
-        Planes read ahead while one is reconstructed.
+        Planes read at a time.
     workspace_bytes
         Disk space next to the output while the job runs.
     """
@@ -59,7 +59,7 @@ class Plan:
         disk = f", {_size(self.workspace_bytes)} of disk while it runs" if self.workspace_bytes > 1 << 20 else ""
         return (
             f"{self.n_planes} planes of {rows} x {columns}, {coils} coils; memory about {_size(self.peak_bytes)} "
-            f"({self.chunk} planes read ahead){disk}"
+            f"({self.chunk} planes at a time){disk}"
         )
 
 
@@ -93,7 +93,8 @@ def make_plan(scan: Scan, config: ReconstructionConfig, *, n_slices: int, memory
     volume = 4 * recon_y * recon_x * (recon_z if scan.is_3d else n_planes)
     survey = 4 * pixels * min(n_planes, 33)
     hybrid = scan.n_coils * n_z * n_y * encoding.recon_matrix[2] * COMPLEX_BYTES if scan.is_3d else 0
-    fixed = PROCESS_BYTES + 4 * volume + survey + working
+    result = 9 * volume  # planes, their stack, and what the export makes of it (measured)
+    fixed = PROCESS_BYTES + result + survey + working
     chunk = min(_LARGEST_CHUNK, n_planes)
     if memory_limit is not None:
         if memory_limit < fixed + raw_plane:
@@ -102,7 +103,7 @@ def make_plan(scan: Scan, config: ReconstructionConfig, *, n_slices: int, memory
                 "raise --memory, or compress the coils with --compress-coils"
             )
         chunk = min(chunk, (memory_limit - fixed) // raw_plane)
-    return Plan(n_planes, shape, scan.n_coils, virtual, working, raw_plane, 4 * volume + survey, chunk, hybrid + volume)
+    return Plan(n_planes, shape, scan.n_coils, virtual, working, raw_plane, result + survey, chunk, hybrid + volume)
 
 
 def parse_size(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from mrirecon.jobs.planes import PlaneStack, slice_stack, volume_stack
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.jobs.workspace import Workspace, job_key, workspace
 from mrirecon.linalg.fft import fft, ifft
+from mrirecon.memory import release_freed_memory
 from mrirecon.mri.coils import root_sum_of_squares
 from mrirecon.mri.mask_card import MaskCard, PhaseEncodingAxis
 from mrirecon.mri.masks import sampling_mask
@@ -278,7 +278,7 @@ def _data_residual(prediction: Tensor, y: Tensor) -> float:
 def _stream(
     worker: _Worker, plan: Plan, space: Workspace, reporter: Reporter
 ) -> tuple[list[NDArray[np.float32]], list[Reconstruction]]:
-    """All planes in order; finished ones come from the workspace, others are read ahead of the reconstruction."""
+    """All planes in order; finished ones come from the workspace, others are read in chunks."""
     images: dict[int, NDArray[np.float32]] = {}
     results: list[Reconstruction] = []
     missing = []
@@ -288,29 +288,21 @@ def _stream(
             missing.append(index)
         else:
             images[index] = done
-    ahead = _read_ahead(worker.stack, missing, plan.chunk)
-    for index, raw in reporter.track(ahead, total=len(missing), label="reconstruction"):
+    raw_planes = _in_chunks(worker.stack, missing, plan.chunk)
+    for index, raw in reporter.track(raw_planes, total=len(missing), label="reconstruction"):
         images[index], result = worker.reconstruct(index, raw)
         space.keep(index, images[index])
+        release_freed_memory()
         results.append(Reconstruction(torch.empty(0), result.iterations, result.residual, result.converged))
     return [images[i] for i in range(worker.stack.n_planes)], results
 
 
-def _read_ahead(stack: PlaneStack, indices: list[int], chunk: int) -> Iterator[tuple[int, Tensor]]:
-    """Planes in order, at most `chunk` of them in memory before they are asked for."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        waiting: list[tuple[int, Future[Tensor]]] = []
-        try:
-            for index in indices:
-                waiting.append((index, reader.submit(stack.read, index)))
-                if len(waiting) >= max(1, chunk):
-                    first, future = waiting.pop(0)
-                    yield first, future.result()
-            for first, future in waiting:
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+def _in_chunks(stack: PlaneStack, indices: list[int], chunk: int) -> Iterator[tuple[int, Tensor]]:
+    """Planes in order, read `chunk` at a time."""
+    for start in range(0, len(indices), chunk):
+        together = [(index, stack.read(index)) for index in indices[start : start + chunk]]
+        while together:
+            yield together.pop(0)
 
 
 def _derivation(

@@ -37,11 +37,8 @@ class Reordering:
 
     def describe(self) -> str:
         """What was done, for the record."""
-        steps = [
-            text
-            for done, text in ((self.exchange, "x and y exchanged"), (self.flip_y, "y reversed"), (self.flip_x, "x reversed"))
-            if done
-        ]
+        named = {"x and y exchanged": self.exchange, "y reversed": self.flip_y, "x reversed": self.flip_x}
+        steps = [text for text, done in named.items() if done]
         return f"Stored in the standard radiological view ({', '.join(steps)}; every voxel keeps its position)."
 
 

@@ -136,7 +136,7 @@ def test_a_mask_is_recorded_and_replays(tmp_path: Path) -> None:
     assert again.card.sha256 == card.sha256
 
 
-def np_ones(shape: tuple[int, int]):  # noqa: ANN201 - a tensor
+def np_ones(shape: tuple[int, int]):
     import torch
 
     return torch.ones(shape, dtype=torch.bool)

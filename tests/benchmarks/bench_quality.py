@@ -71,9 +71,16 @@ def main() -> None:
         for kind in ("measured", "ESPIRiT"):
             line, reference = f"{name:<18}{kind:<10}", references[kind]
             for rate in (2, 3, 4):
-                mask = sampling_mask(
-                    "equispaced", (128, 128), acceleration=rate, centre_lines=20, phase_encoding_axis="y", seed=0, offset=0
-                ).mask  # fmt: skip
+                drawn = sampling_mask(
+                    "equispaced",
+                    (128, 128),
+                    acceleration=rate,
+                    centre_lines=20,
+                    phase_encoding_axis="y",
+                    seed=0,
+                    offset=0,
+                )
+                mask = drawn.mask
                 y = kspace * mask
                 maps = measured if kind == "measured" else espirit(y, calibration=(20, 20)).maps[0]
                 operator = cartesian_mri(mask, maps)

@@ -9,7 +9,11 @@ from mrirecon.scan import Geometry, Protocol
 from mrirecon.scan.orientation import reordered, standard_view
 
 SHAPE = (3, 4, 5)
-STANDARD = {"transverse": ((1, 0, 0), (0, 1, 0)), "coronal": ((1, 0, 0), (0, 0, -1)), "sagittal": ((0, 1, 0), (0, 0, -1))}
+STANDARD = {
+    "transverse": ((1, 0, 0), (0, 1, 0)),
+    "coronal": ((1, 0, 0), (0, 0, -1)),
+    "sagittal": ((0, 1, 0), (0, 0, -1)),
+}
 
 
 def grid(row, column, *, tilt=0.0):
