@@ -40,7 +40,7 @@ def export_affine(geometry: Geometry, shape: tuple[int, int, int]) -> NDArray[np
     centre = np.array([n // 2 for n in shape])
     affine = np.eye(4)
     affine[:3, :3] = (left @ right) * steps
-    affine[:3, 3] = geometry.position(centre) - affine[:3, :3] @ centre
+    affine[:3, 3] = geometry.position(centre.tolist()) - affine[:3, :3] @ centre
     corners = np.array([[k, j, i, 1] for k in (0, shape[0] - 1) for j in (0, shape[1] - 1) for i in (0, shape[2] - 1)])
     moved = float(np.linalg.norm(((affine - geometry.affine) @ corners.T)[:3], axis=0).max())
     if moved > 0.25 * steps.min():

@@ -56,7 +56,7 @@ def ramp_trajectory(
             f"{n_samples} samples from {delay_us} to {delay_us + duration_us} us do not fit a gradient lobe of {end} us"
         )
 
-    def area(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    def area(t: NDArray[np.floating]) -> NDArray[np.float64]:
         up = np.clip(t, 0, ramp_up_us)
         down = np.clip(t - ramp_up_us - flat_top_us, 0, ramp_down_us)
         flat = np.clip(t - ramp_up_us, 0, flat_top_us)

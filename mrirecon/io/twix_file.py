@@ -248,7 +248,8 @@ def _index(file: BinaryIO, path: Path, layout: str, start: int, end: int) -> tup
     size, place = kind.itemsize, {name: entry[1] for name, entry in (kind.fields or {}).items()}
     first, between = _header_bytes(layout)
     position, ended = start, False
-    heads, offsets = [], []
+    heads: list[Any] = []
+    offsets: list[int] = []
     while position + size <= end:
         file.seek(position)
         head = file.read(size)

@@ -138,7 +138,9 @@ class CartesianMRI(LinearOperator):
     def normal(self, x: Tensor) -> Tensor:
         if self.sensitivities.maps.requires_grad:
             return self.adjoint(self.forward(x))
-        applied: Tensor = _SelfAdjoint.apply(x, self._normal)
+        if not (x.requires_grad and torch.is_grad_enabled()):
+            return self._normal(x)
+        applied: Tensor = _SelfAdjoint.apply(x, self._normal)  # type: ignore[no-untyped-call]
         return applied
 
     def norm_squared_bound(self) -> float:
@@ -182,6 +184,8 @@ class CartesianMRI(LinearOperator):
         """
         own = torch.broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[: -self.spatial_ndim])
         inner = self.domain.ndim + extra
+        if not own and x.ndim == inner:
+            return function(self._lines(0), x)
         batch = torch.broadcast_shapes(own, x.shape[: x.ndim - inner])
         items = x.expand(*batch, *x.shape[x.ndim - inner :]).reshape(-1, *x.shape[x.ndim - inner :])
         which = torch.arange(max(1, prod(own))).reshape(own or (1,)).expand(batch or (1,)).reshape(-1).tolist()
@@ -217,7 +221,7 @@ class _SelfAdjoint(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
-        applied: Tensor = _SelfAdjoint.apply(grads[0], ctx.function)  # type: ignore[attr-defined]
+        applied: Tensor = _SelfAdjoint.apply(grads[0], ctx.function)  # type: ignore[attr-defined, no-untyped-call]
         return applied.sum_to_size(ctx.shape), None  # type: ignore[attr-defined]
 
 
@@ -277,11 +281,12 @@ class _Lines:
         n = self.maps.shape[0]
         if n == 1 and self.maps.device.type == "cpu":
             return self._by_coils(x)
-        if n <= self.block:
+        block = self.block
+        if n <= block:
             return self.normal_block(x, slice(0, n))
         out = torch.empty_like(x)
-        for start in range(0, n, self.block):
-            rows = slice(start, start + self.block)
+        for start in range(0, n, block):
+            rows = slice(start, start + block)
             out[rows] = self.normal_block(x[rows], rows)
         return out
 
@@ -328,8 +333,9 @@ class _Lines:
         pairs = torch.view_as_real(b)
         reference = (pairs * pairs).sum() / n
         out = torch.empty_like(b)
-        for start in range(0, n, self.block):
-            rows = slice(start, min(n, start + self.block))
+        block = self.block
+        for start in range(0, n, block):
+            rows = slice(start, min(n, start + block))
 
             def apply(x: Tensor, rows: slice = rows) -> Tensor:
                 return self.normal_block(x, rows).add_(x, alpha=rho)
