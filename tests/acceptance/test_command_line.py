@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import nibabel
 import numpy as np
 import pydicom
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from mrirecon.cli import main
@@ -132,11 +134,77 @@ def test_a_mask_is_recorded_and_replays(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "out" / "provenance.json").read_text())
     card = MaskCard.from_dict(content["mask"])
     assert (card.kind, card.seed, card.centre_lines) == ("random", 5, 16)
-    again = replay(card, acquired=None if card.acquired_sha256 is None else np_ones(card.shape))
+    acquired = None if card.acquired_sha256 is None else torch.ones(card.shape, dtype=torch.bool)
+    again = replay(card, acquired=acquired)
     assert again.card.sha256 == card.sha256
 
 
-def np_ones(shape: tuple[int, int]):
-    import torch
+CANARIES = ("CANARYNAME", "CANARYID", "19010203", "1901-02-03", "CANARYHOSP")
 
-    return torch.ones(shape, dtype=torch.bool)
+
+def test_t13_identifiers_in_the_raw_header_reach_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = write_scan(tmp_path / "scan.h5", ScanRecipe(matrix=(3, 32, 32), voxel=(5.0, 5.0, 5.0)))
+    identify(raw)
+    assert main(["recon", str(raw), "--out", str(tmp_path / "out"), "--npy", "--dicom", "--nifti", "--png"]) == 0
+    assert main(["inspect", str(raw)]) == 0
+    assert main(["inspect", str(raw), "--json"]) == 0
+    printed = "".join(capsys.readouterr())
+    assert "patientName" in printed, "inspect names the fields"
+    files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert len(files) > 5
+    for word in CANARIES:
+        assert word not in printed
+        assert not any(word.encode() in p.read_bytes() for p in files)
+    checks.t13_privacy(tmp_path / "out" / "dicom", CANARIES)
+
+
+def identify(raw: Path) -> None:
+    """Put identifying text into the header of an MRD file."""
+    subject = (
+        "<subjectInformation><patientName>CANARYNAME</patientName><patientID>CANARYID</patientID>"
+        "<patientBirthdate>1901-02-03</patientBirthdate></subjectInformation>"
+    )
+    with h5py.File(raw, "a") as file:
+        text = file["dataset/xml"][0].decode()
+        root = text.index(">", text.index("ismrmrdHeader")) + 1
+        text = text[:root] + subject + text[root:]
+        assert "<systemVendor>" in text
+        text = text.replace("<systemVendor>", "<institutionName>CANARYHOSP</institutionName><systemVendor>", 1)
+        file["dataset/xml"][0] = text
+
+
+def test_t15_a_fastmri_file_says_that_its_geometry_is_nominal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2, 4, 64, 32)) + 1j * rng.standard_normal((2, 4, 64, 32))
+    window = np.exp(-(np.linspace(-6, 6, 64)[:, None] ** 2) - np.linspace(-6, 6, 32) ** 2)
+    with h5py.File(tmp_path / "knee.h5", "w") as file:
+        file["kspace"] = (noise * (window + 1e-3)).astype(np.complex64)
+        file.attrs["acquisition"] = "CORPD_FBK"
+    assert main(["recon", str(tmp_path / "knee.h5"), "--out", str(tmp_path / "out")]) == 0
+    assert "GEOM-NOMINAL" in capsys.readouterr().err
+    header = pydicom.dcmread(tmp_path / "out" / "dicom" / "0001.dcm")
+    assert "GEOM-NOMINAL" in header.SeriesDescription
+    assert "nominal" in header.ImageComments
+    nifti = nibabel.load(tmp_path / "out" / "image.nii.gz").header
+    assert 1 not in (int(nifti["qform_code"]), int(nifti["sform_code"]))
+
+
+def test_t16_a_template_of_another_size_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, n in (("small", 32), ("large", 40)):
+        raw = write_scan(tmp_path / f"{name}.h5", ScanRecipe(matrix=(3, n, n), voxel=(5.0, 5.0, 5.0)))
+        if name == "small":
+            assert main(["recon", str(raw), "--out", str(tmp_path / "small"), "--dicom"]) == 0
+    before = sorted(tmp_path.rglob("*"))
+    template = ["--template", str(tmp_path / "small" / "dicom")]
+    assert main(["recon", str(tmp_path / "large.h5"), "--out", str(tmp_path / "large"), *template]) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+    capsys.readouterr()
+    raw = str(tmp_path / "small.h5")
+    assert main(["recon", raw, "--out", str(tmp_path / "joined"), "--dicom", "--weight", "0.1", *template]) == 0
+    theirs, ours = (pydicom.dcmread(tmp_path / p / "dicom" / "0001.dcm") for p in ("small", "joined"))
+    assert theirs.StudyInstanceUID == ours.StudyInstanceUID
+    assert theirs.FrameOfReferenceUID == ours.FrameOfReferenceUID
+    assert theirs.SeriesInstanceUID != ours.SeriesInstanceUID
+    checks.t2_entities(tmp_path / "joined" / "dicom", tmp_path / "small" / "dicom")
