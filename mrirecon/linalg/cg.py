@@ -86,29 +86,80 @@ def conjugate_gradient(
     dims = tuple(d if d < 0 else d - b.ndim for d in dims)
     x = torch.zeros_like(b) if x0 is None else x0
     r = b if x0 is None else b - apply(x)
-    p = r
-    rr = _inner(r, r, dims)
     bb = _inner(b, b, dims) if reference_norm_squared is None else reference_norm_squared
-    bb = bb.clamp_min(torch.finfo(rr.dtype).tiny)
-    iterations = 0
-    relative = _largest_ratio(rr, bb)
-    while iterations < options.max_iterations and relative > options.tolerance:
-        q = apply(p)
-        pq = _inner(p, q, dims)
-        alpha = torch.where(pq > 0, rr / pq.clamp_min(torch.finfo(rr.dtype).tiny), 0.0)
-        x = x + alpha * p
-        r = r - alpha * q
-        new = _inner(r, r, dims)
-        p = r + torch.where(rr > 0, new / rr.clamp_min(torch.finfo(rr.dtype).tiny), 0.0) * p
-        rr = new
-        iterations += 1
-        relative = _largest_ratio(rr, bb)
+    bb = bb.clamp_min(torch.finfo(bb.dtype).tiny)
+    first = apply(r)
+    if torch.is_grad_enabled() and (r.requires_grad or first.requires_grad):
+        x, iterations, relative = _with_graph(apply, first, x, r, bb, dims, options)
+    else:
+        x, iterations, relative = _in_place(apply, first, x.clone(), r.clone(), bb, dims, options)
     if not relative < float("inf"):
         raise ConvergenceError(
             f"conjugate gradients: the residual is not finite after {iterations} iterations; check the data for NaN "
             "and that the regularisation is not negative"
         )
     return CGResult(x, iterations, relative, relative <= options.tolerance)
+
+
+Iteration = tuple[Tensor, int, float]
+
+
+def _with_graph(
+    apply: Callable[[Tensor], Tensor],
+    q: Tensor,
+    x: Tensor,
+    r: Tensor,
+    bb: Tensor,
+    dims: tuple[int, ...],
+    options: CGOptions,
+) -> Iteration:
+    """The iteration with new tensors in every step, for automatic differentiation; `q` is ``apply(r)``."""
+    p, rr, iterations = r, _inner(r, r, dims), 0
+    tiny = torch.finfo(rr.dtype).tiny
+    relative = _largest_ratio(rr, bb)
+    while iterations < options.max_iterations and relative > options.tolerance:
+        q = apply(p) if iterations else q
+        alpha = rr / (_inner(p, q, dims) + tiny)
+        x = x + alpha * p
+        r = r - alpha * q
+        new = _inner(r, r, dims)
+        p = r + new / (rr + tiny) * p
+        rr = new
+        iterations += 1
+        relative = _largest_ratio(rr, bb)
+    return x, iterations, relative
+
+
+def _in_place(
+    apply: Callable[[Tensor], Tensor],
+    q: Tensor,
+    x: Tensor,
+    r: Tensor,
+    bb: Tensor,
+    dims: tuple[int, ...],
+    options: CGOptions,
+) -> Iteration:
+    """The same iteration on real components, overwriting `x` and `r`: half the passes over memory."""
+    p, rr, iterations = r.clone(), _inner(r, r, dims), 0
+    tiny = torch.finfo(rr.dtype).tiny
+    relative = _largest_ratio(rr, bb)
+    real_x, real_r, real_p = _components(x), _components(r), _components(p)
+    while iterations < options.max_iterations and relative > options.tolerance:
+        q = apply(p) if iterations else q
+        alpha = (rr / (_inner(p, q, dims) + tiny)).unsqueeze(-1)
+        real_x.addcmul_(real_p, alpha)
+        real_r.addcmul_(_components(q), alpha, value=-1)
+        new = _inner(r, r, dims)
+        real_p.mul_((new / (rr + tiny)).unsqueeze(-1)).add_(real_r)
+        rr = new
+        iterations += 1
+        relative = _largest_ratio(rr, bb)
+    return x, iterations, relative
+
+
+def _components(a: Tensor) -> Tensor:
+    """Real components on a last axis of length 2 (complex) or 1, sharing memory."""
+    return torch.view_as_real(a.resolve_conj()) if a.is_complex() else a.unsqueeze(-1)
 
 
 def _largest_ratio(rr: Tensor, bb: Tensor) -> float:

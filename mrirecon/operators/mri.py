@@ -272,7 +272,7 @@ class _Lines:
     @property
     def block(self) -> int:
         """Lines per block: temporaries of a few megabytes on a CPU, of a gigabyte on an accelerator."""
-        budget = 2e6 if self.maps.device.type == "cpu" else 1e9
+        budget = 2.5e6 if self.maps.device.type == "cpu" else 1e9
         per_line = self.maps[0, 0].numel() * self.maps.element_size()
         return max(1, int(budget // per_line))
 
