@@ -213,3 +213,37 @@ def brightest_point(image):
             low, middle, high = np.log([low, middle, high])
             point[axis] += 0.5 * (low - high) / (low - 2 * middle + high)
     return point
+
+
+def in_slice(protocol, spatial, read_mm, phase_mm):
+    """The LPS position `read_mm` and `phase_mm` away from the centre of a slice."""
+    return protocol.slice_centre(spatial) + read_mm * protocol.read + phase_mm * protocol.phase
+
+
+def landmark_error_mm(scan, point, *, crop=True, recon=False):
+    """Distance between `point` and where the image shows the blob; through the crop and zero-fill as a user does."""
+    image, geometry, encoding = images_of(scan), scan.geometry, scan.encoding
+    if crop:
+        shape = image.shape
+        n, size = shape[2], encoding.readout_size
+        image = image[:, :, n // 2 - size // 2 :][:, :, :size]
+        geometry = geometry.centred_crop(shape, image.shape)
+        encoding = encoding.without_readout_oversampling()
+    if recon:
+        new = (image.shape[0], *encoding.recon_matrix[1:])
+        kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image, axes=(1, 2))), axes=(1, 2))
+        padded = np.zeros(new, complex)
+        at = [m // 2 - n // 2 for n, m in zip(image.shape, new, strict=True)]
+        padded[:, at[1] : at[1] + image.shape[1], at[2] : at[2] + image.shape[2]] = kspace
+        geometry = geometry.resampled(image.shape, new)
+        image = np.abs(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(padded, axes=(1, 2))), axes=(1, 2)))
+    offset = geometry.position(brightest_point(image)) - point
+    return float(np.linalg.norm(offset))
+
+
+def edit_heads(path, change):
+    """Apply `change` to the array of all line headers of a file."""
+    with h5py.File(path, "r+") as file:
+        records = file["dataset/data"][:]
+        change(records["head"])
+        file["dataset/data"][:] = records
