@@ -17,7 +17,7 @@ def shortest_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask
 
 
-def acquired_fraction(sampled: NDArray[np.bool_]) -> float:
+def partial_fourier_fraction(sampled: NDArray[np.bool_]) -> float:
     """Partial-Fourier fraction of one axis: sampled extent over the extent it would have if it were symmetric.
 
     Gaps between samples do not count, nor does an equally missing margin on both sides. Fractions above 0.93 are
@@ -30,7 +30,7 @@ def acquired_fraction(sampled: NDArray[np.bool_]) -> float:
 
     Examples
     --------
-    >>> acquired_fraction(np.arange(256) >= 64)
+    >>> partial_fourier_fraction(np.arange(256) >= 64)
     0.75
     """
     n = sampled.size

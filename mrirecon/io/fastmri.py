@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mrirecon.errors import FormatError
 from mrirecon.io.checksum import file_pseudonym
-from mrirecon.io.extent import acquired_fraction, shortest_mask
+from mrirecon.io.extent import partial_fourier_fraction, shortest_mask
 from mrirecon.io.hdf5 import dataset, has_dataset, open_hdf5, text_of
 from mrirecon.io.ismrmrd_header import EncodedSpace, RawHeader, parse_header
 from mrirecon.scan.encoding import Encoding
@@ -75,7 +75,7 @@ def read_fastmri(path: str | Path) -> Scan:
     n_slices, n_coils, rows, width = shape
     matrix_notes, encoding = _encoding(header, target, shape, path)
     mask = shortest_mask(columns[None, None, :])
-    encoding = replace(encoding, partial_fourier=(1.0, 1.0, acquired_fraction(columns)))
+    encoding = replace(encoding, partial_fourier=(1.0, 1.0, partial_fourier_fraction(columns)))
     geometry = Geometry.placeholder(
         shape=(n_slices, rows, width),
         voxel_size_mm=encoding.voxel_size_mm,

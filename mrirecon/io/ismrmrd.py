@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.io.checksum import file_pseudonym
-from mrirecon.io.extent import acquired_fraction
+from mrirecon.io.extent import partial_fourier_fraction
 from mrirecon.io.hdf5 import dataset, open_hdf5, text_of
 from mrirecon.io.ismrmrd_geometry import place
 from mrirecon.io.ismrmrd_header import EncodedSpace, RawHeader, parse_header
@@ -254,7 +254,7 @@ def _volume(
     if outside:
         notes.append(f"{outside} samples lie beyond the encoded matrix along x and were left out")
     full = np.broadcast_to(mask, (nz, ny, nx))
-    fractions = [acquired_fraction(_sampled(full, axis)) for axis in range(3)]
+    fractions = [partial_fourier_fraction(_sampled(full, axis)) for axis in range(3)]
     encoding = replace(encoding, partial_fourier=(fractions[0], fractions[1], fractions[2]))
     return _Volume(encoding, placement.geometry, placement.slices, torch.from_numpy(mask.copy()), reader, notes)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mrirecon.errors import FormatError
-from mrirecon.io.extent import acquired_fraction, shortest_mask
+from mrirecon.io.extent import partial_fourier_fraction, shortest_mask
 from mrirecon.memory import release_freed_memory
 
 _FLAT = 0.25
@@ -52,7 +52,7 @@ def sampled_positions(path: Path, reader: Callable[[int], Tensor], n_planes: int
 def partial_fourier(mask: Tensor) -> tuple[float, float, float]:
     """Acquired fraction along kz, ky and kx of an asymmetric k-space, 1.0 where it is symmetric."""
     sampled = [mask.any(1).any(1), mask.any(0).any(1), mask.any(0).any(0)]
-    z, y, x = (acquired_fraction(axis.numpy()) for axis in sampled)
+    z, y, x = (partial_fourier_fraction(axis.numpy()) for axis in sampled)
     return z, y, x
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mrirecon.config.schema import EspiritMaps, ReconstructionConfig
@@ -13,6 +12,7 @@ from mrirecon.io.base import detect_format, open_scan
 from mrirecon.io.inspection import describe_images, describe_scan
 from mrirecon.jobs.plan import make_plan
 from mrirecon.mri.calibration import calibration_size
+from mrirecon.mri.mask_description import describe_mask
 from mrirecon.scan.scan import Scan
 
 _IMAGE_ADVICE = "Images are not raw data: recon cannot use them, and k-space cannot be made from them honestly."
@@ -47,20 +47,18 @@ def describe_sampling(scan: Scan) -> dict[str, Any]:
     """Acceleration and calibration region of the acquired samples.
 
     The effective acceleration counts everything: phase encodings of the grid over those acquired. The nominal one is
-    the commonest distance between lines outside the calibration region, None when two axes are phase encoded.
+    the distance between lines outside the calibration region, None where it varies or two axes are phase encoded.
     """
     plane, shape = _phase_encoded(scan)
-    total, acquired = shape[0] * shape[1], int(plane.expand(shape).sum())
-    region = calibration_size(plane, shape=shape)
-    line_axis = 0 if plane.shape[1] == 1 else 1 if plane.shape[0] == 1 else None
-    nominal = None if line_axis is None else _spacing(plane.flatten(), region[line_axis])
+    found = describe_mask(plane, shape)
+    lines = None if min(plane.shape) > 1 else int(plane.numel())
     return {
-        "effective_acceleration": round(total / acquired, 3),
-        "nominal_acceleration": nominal,
-        "lines_acquired": None if line_axis is None else int(plane.sum()),
-        "lines": None if line_axis is None else int(plane.numel()),
-        "fully_sampled": acquired == total,
-        "calibration_region": list(region),
+        "effective_acceleration": round(shape[0] * shape[1] / int(plane.expand(shape).sum()), 3),
+        "nominal_acceleration": 1 if found.sampling == "full" else found.nominal_acceleration,
+        "lines_acquired": None if lines is None else int(plane.sum()),
+        "lines": lines,
+        "fully_sampled": found.sampling == "full",
+        "calibration_region": list(found.centre_lines),
         "axes": "kz, ky" if scan.is_3d else "ky, kx",
     }
 
@@ -71,18 +69,6 @@ def _phase_encoded(scan: Scan) -> tuple[Tensor, tuple[int, int]]:
     if scan.is_3d:
         return scan.mask.any(-1), (z, y)
     return scan.mask[0], (y, x)
-
-
-def _spacing(lines: Tensor, calibrated: int) -> int | None:
-    """The commonest distance between acquired lines outside the calibrated centre; 1 when all are acquired."""
-    n = lines.numel()
-    if bool(lines.all()):
-        return 1
-    positions = torch.nonzero(lines).flatten()
-    start = n // 2 - calibrated // 2
-    outside = positions[(positions < start) | (positions >= start + calibrated)]
-    gaps = torch.diff(outside)
-    return int(gaps.mode().values) if len(gaps) else None
 
 
 def describe_plan(scan: Scan) -> dict[str, Any]:

@@ -77,18 +77,15 @@ class PlaneStack:
 def slice_stack(scan: Scan, *, remove_oversampling: bool, slices: range | None = None) -> PlaneStack:
     """The slices of a 2D scan."""
     encoding = scan.encoding.without_readout_oversampling() if remove_oversampling else scan.encoding
-    transposed = scan.encoding.readout_axis == "y"
-    size = encoding.encoded_matrix[1 if transposed else 2]
+    readout = scan.encoding.readout_dim
+    size = encoding.encoded_matrix[readout]
     chosen = slices if slices is not None else range(scan.n_slices)
     mask = scan.mask[0]
-    if size != scan.encoding.encoded_matrix[1 if transposed else 2]:
-        mask = mask.any(dim=-2 if transposed else -1, keepdim=True)
+    if size != scan.encoding.encoded_matrix[readout]:
+        mask = mask.any(dim=readout, keepdim=True)
 
     def load(index: int) -> Tensor:
-        plane = scan.read(chosen[index])
-        if transposed:
-            return remove_readout_oversampling(plane.mT, size).mT.contiguous()
-        return remove_readout_oversampling(plane, size)
+        return remove_readout_oversampling(scan.read(chosen[index]), size, axis=readout)
 
     axis: PhaseEncodingAxis = "yx" if min(mask.shape) > 1 else scan.protocol.phase_encoding_axis
     rows, columns = encoding.encoded_matrix[1:]

@@ -100,8 +100,7 @@ class RemoveOversamplingd(MapTransform, InvertibleTransform):  # type: ignore[mi
         after = before.without_readout_oversampling()
         size, dim = after.encoded_matrix[before.readout_dim], before.readout_dim
         for key in self.key_iterator(out):
-            moved = out[key].transpose(dim, -1)
-            out[key] = remove_readout_oversampling(moved, size).transpose(dim, -1).contiguous()
+            out[key] = remove_readout_oversampling(out[key], size, axis=dim)
         if size != before.encoded_matrix[dim]:
             out[MASK] = out[MASK].any(dim=dim, keepdim=True)
         return self._regrid(out, after.encoded_matrix[dim], dim)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrirecon.io.extent import acquired_fraction, shortest_mask
+from mrirecon.io.extent import partial_fourier_fraction, shortest_mask
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from mrirecon.io.extent import acquired_fraction, shortest_mask
 )
 def test_fraction_of_the_extent_that_symmetry_would_need(n, sampled, fraction):
     mask = np.isin(np.arange(n), list(sampled))
-    assert acquired_fraction(mask) == pytest.approx(fraction, abs=0.006)
+    assert partial_fourier_fraction(mask) == pytest.approx(fraction, abs=0.006)
 
 
 def test_a_mask_loses_the_axes_along_which_it_is_constant():
