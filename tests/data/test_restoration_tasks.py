@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve, zoom
 
-from mrirecon.cli import RESTORATION_TASKS
+from mrirecon.cli.restore import RESTORATION_TASKS
 from mrirecon.data.restoration_tasks import observed_problem, restoration_tasks, simulated_problem
 from mrirecon.errors import ConfigError
 from mrirecon.operators.kernels import gaussian_kernel, motion_kernel
