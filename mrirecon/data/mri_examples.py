@@ -15,15 +15,14 @@ from mrirecon.data.random_coils import FAMILIES, CoilFactory, disturbed, fine_ma
 from mrirecon.data.random_images import (
     FINER,
     Contrast,
-    Phase,
     Placement,
     finer_grid,
     placed_slice,
-    random_phases,
     recontrasted,
     truncated,
 )
 from mrirecon.data.random_masks import Undersampling, random_masks
+from mrirecon.data.random_phases import Phase, random_phases
 from mrirecon.data.slices import SliceStore
 from mrirecon.data.volumes import Volume, read_training_volumes
 from mrirecon.errors import ConfigError
@@ -155,7 +154,7 @@ class MRIExamples(Examples):
             placement = replace(placement, enlargement=FINER * placement.enlargement)  # it is the cut grid that counts
         placed, boxes = zip(*(placed_slice(self._store, grid, placement, draws) for _ in range(n)), strict=True)
         magnitude = recontrasted(torch.stack(placed), config.contrast, draws)
-        image = torch.polar(magnitude, random_phases(n, grid, config.phase, draws))
+        image = torch.polar(magnitude, random_phases(magnitude, config.phase, draws))
         image = image if grid == shape else truncated(image, shape)
         flat = image.abs().flatten(1)
         top = flat.kthvalue(max(1, round(0.99 * flat.shape[1])), dim=1).values

@@ -1,4 +1,4 @@
-"""From a slice to a complex image: placed on a random matrix, with random contrast, shading and phase."""
+"""From a slice to an image: placed on a random matrix, with random contrast and shading, ringing as a scanner does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from mrirecon.data.examples import Draws, check_range, check_weights
-from mrirecon.data.fields import SHORTEST, smooth_fields
+from mrirecon.data.fields import smooth_fields
 from mrirecon.data.slices import Slice, SliceStore, object_extent
 from mrirecon.errors import ConfigError
 from mrirecon.linalg.fft import centre_slice, fft, ifft
@@ -189,47 +189,6 @@ def _random_curve(draws: Draws, *, falling: bool) -> Tensor:
     curve = interpolate(knots[None, None, :, None], size=(_LEVELS, 1), mode="bicubic", align_corners=True)[0, 0, :, 0]
     curve = curve.clamp_min(0.0) if falling else curve.cummax(0).values
     return curve / curve.max()
-
-
-@dataclass(frozen=True)
-class Phase:
-    """The phase of images.
-
-    Parameters
-    ----------
-    deviation_rad
-        Range of the standard deviation of a smooth phase.
-    length
-        Range of its correlation length in fields of view.
-    slope_cycles
-        Largest linear phase along each axis, in cycles per field of view, of the share `sloped` of the items.
-    sloped
-        Probability of a linear phase.
-    """
-
-    deviation_rad: tuple[float, float] = (0.0, 2.0)
-    length: tuple[float, float] = (0.2, 1.0)
-    slope_cycles: float = 2.0
-    sloped: float = 0.3
-
-    def __post_init__(self) -> None:
-        check_range("phase.length", self.length, above=SHORTEST)
-        if not 0 <= self.deviation_rad[0] <= self.deviation_rad[1] or not 0 <= self.sloped <= 1:
-            raise ConfigError("phase.deviation_rad must be a range of numbers not negative, phase.sloped a probability")
-
-
-def random_phases(n: int, shape: tuple[int, int], phase: Phase, draws: Draws) -> Tensor:
-    """Smooth phases in radians, (n, y, x), each with an own constant, size and correlation length."""
-    numbers = draws.numbers
-    lengths = torch.from_numpy(numbers.uniform(*phase.length, n)).float()
-    sizes = torch.from_numpy(numbers.uniform(*phase.deviation_rad, (n, 1, 1))).float()
-    smooth = sizes * smooth_fields(lengths, shape, generator=draws.generator)
-    slopes = torch.from_numpy(numbers.uniform(-1, 1, (n, 2)) * (numbers.random((n, 1)) < phase.sloped)).float()
-    slopes = slopes * (2 * math.pi * phase.slope_cycles)
-    y, x = ((torch.arange(m) - m // 2) / m for m in shape)
-    linear = slopes[:, :1, None] * y[:, None] + slopes[:, 1:, None] * x
-    constant = torch.from_numpy(numbers.uniform(-math.pi, math.pi, (n, 1, 1))).float()
-    return smooth + linear + constant
 
 
 def finer_grid(shape: tuple[int, int], multiple: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Placed, recontrasted, phased and truncated images against what is known of them."""
+"""Placed, recontrasted and truncated images against what is known of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import torch
 from mrirecon.data.examples import Draws
 from mrirecon.data.random_images import (
     Contrast,
-    Phase,
     Placement,
     finer_grid,
     placed_slice,
-    random_phases,
     recontrasted,
     truncated,
 )
@@ -121,19 +119,6 @@ def test_shading_is_smooth_and_positive():
     assert float(found.diff(dim=-1).abs().max()) < 0.15
 
 
-def test_phases():
-    phases = random_phases(400, (24, 32), Phase(deviation_rad=(1.0, 1.0), slope_cycles=3.0, sloped=0.0), Draws.of(0, 0))
-    assert phases.shape == (400, 24, 32)
-    constant = phases[:, 12, 16]
-    assert float(constant.std()) == pytest.approx(math.sqrt(1 + math.pi**2 / 3), rel=0.1)
-    differences = phases[:, 12, 16] - phases[:, 12, 17]
-    assert float(differences.std()) < 0.2
-    lines = random_phases(50, (24, 32), Phase(deviation_rad=(0.0, 0.0), slope_cycles=3.0, sloped=1.0), Draws.of(0, 1))
-    slopes = lines.diff(dim=-1) * 32 / (2 * math.pi)
-    torch.testing.assert_close(slopes, slopes[:, :1, :1].expand_as(slopes), atol=1e-3, rtol=0.0)
-    assert 2 < float(slopes.abs().max()) <= 3.001
-
-
 def test_truncation_keeps_what_the_grid_can_carry():
     """A wave below the new Nyquist frequency is sampled anew exactly; one above it vanishes."""
     y, x = ((torch.arange(n) - n // 2) / n for n in (48, 72))
@@ -158,8 +143,6 @@ def test_refusals():
         (lambda: Placement(turn_deg=-1.0), "turn_deg"),
         (lambda: Contrast({"sepia": 1.0}), "sepia"),
         (lambda: Contrast({"gamma": 1.0}, shading=-1.0), "shading"),
-        (lambda: Phase(length=(0.05, 1.0)), "length"),
-        (lambda: Phase(sloped=2.0), "sloped"),
     ):
         with pytest.raises(ConfigError, match=word):
             make()
