@@ -206,7 +206,7 @@ def find_start(name: str | None, config: TrainConfig, saved: SavedState | None) 
     Raises
     ------
     ConfigError
-        If the checkpoint is of another model, trained on what must not be released, or not the one that the training
+        If the weights of the checkpoint do not fit, it was trained on what must not be released, or not the one that the training
         in the folder started from.
     """
     known = None if saved is None else str(saved.identity.get("start", ""))
@@ -216,11 +216,20 @@ def find_start(name: str | None, config: TrainConfig, saved: SavedState | None) 
     digest = checkpoint.card.weights_sha256
     if known is not None and known != digest:
         raise ConfigError(f"the training in this folder did not start from {name}; leave --start out to go on with it")
-    if checkpoint.card.model != to_mapping(config.model):
-        raise ConfigError(f"{name} is another model than the configuration's: its card says {checkpoint.card.model}")
+    if not _fits(checkpoint.module, build_model(config.model, seed=config.seed)):
+        raise ConfigError(
+            f"{name} is another model than the configuration's: its weights have other names or shapes; its card says "
+            f"{checkpoint.card.model}"
+        )
     if config.release and not checkpoint.card.releasable:
         raise ConfigError(f"`release` is true, but the licences of the data of {name} do not allow that")
     return Start(digest, checkpoint.module.state_dict())
+
+
+def _fits(found: nn.Module, wanted: nn.Module) -> bool:
+    """Whether the weights of one module fit another; solver steps and the like may differ."""
+    shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (found, wanted)]
+    return type(found) is type(wanted) and shapes[0] == shapes[1]
 
 
 def start_state(config: TrainConfig, device: torch.device, saved: SavedState | None, start: Start) -> TrainingState:

@@ -248,6 +248,12 @@ def test_fine_tuning_starts_from_the_weights_of_a_checkpoint(finished, tmp_path,
     assert train(other, tmp_path / "other", "--start", str(whole)) == 2
     assert "another model" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+    update = {"kind": "prox", "iterations": 2, "start_iterations": 2}
+    assert (
+        train(write_case(tmp_path, model={"update": update}), tmp_path / "more", "--start", str(whole), "--steps", "1")
+        == 0
+    )
+    assert load_checkpoint(tmp_path / "more").card.model["update"]["iterations"] == 2
 
 
 def test_half_precision_and_recomputation_resume_to_the_same_losses(tmp_path):
