@@ -206,8 +206,8 @@ def find_start(name: str | None, config: TrainConfig, saved: SavedState | None) 
     Raises
     ------
     ConfigError
-        If the weights of the checkpoint do not fit, it was trained on what must not be released, or not the one that the training
-        in the folder started from.
+        If the weights of the checkpoint do not fit, it was trained on what must not be released, or it is not the one
+        that the training in the folder started from.
     """
     known = None if saved is None else str(saved.identity.get("start", ""))
     if name is None:
