@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,17 @@ from mrirecon.io.ismrmrd_lines import (
     without_partitions,
 )
 from mrirecon.io.ismrmrd_noise import noise_samples, noise_scale
+from mrirecon.io.ismrmrd_samples import FileSamples, Samples
 from mrirecon.io.ismrmrd_write import write_ismrmrd
 from mrirecon.scan.encoding import Encoding
 from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.scan import Scan
 from mrirecon.scan.subject import Subject
 
-__all__ = ["read_ismrmrd", "write_ismrmrd"]
+__all__ = ["VOLUME_COUNTERS", "read_ismrmrd", "scan_of_lines", "write_ismrmrd"]
+
+VOLUME_COUNTERS = ("contrast", "repetition", "set", "phase")
+"""The counters of the line headers that tell the volumes of a measurement apart."""
 
 
 def read_ismrmrd(
@@ -92,13 +97,40 @@ def read_ismrmrd(
     with open_hdf5(path) as file:
         header = parse_header(text_of(dataset(file, XML, path)), path=path, key=XML)
         lines = index_lines(file, path)
-        noise_lines = lines[has_flag(lines, "NOISE_MEASUREMENT")]
-        noise = noise_samples(dataset(file, DATA, path), noise_lines, path)
     wanted = {"contrast": contrast, "repetition": repetition, "set": set_index, "phase": cardiac_phase}
+    return scan_of_lines(header, lines, FileSamples(path), wanted=wanted, conjugate=conjugate)
+
+
+def scan_of_lines(
+    header: RawHeader, lines: Lines, samples: Samples, *, wanted: Mapping[str, int], conjugate: bool = False
+) -> Scan:
+    """One volume of the acquisitions that `lines` indexes, wherever their samples are.
+
+    Parameters
+    ----------
+    header
+        Of the whole measurement.
+    lines
+        All acquisitions, auxiliary ones included, in the order in which they were made.
+    samples
+        Their samples, under the lines' numbers.
+    wanted
+        Which volume: a value for each of `VOLUME_COUNTERS`.
+    conjugate
+        As `read_ismrmrd`.
+
+    Raises
+    ------
+    FormatError, GeometryError, ConfigError
+        As `read_ismrmrd`.
+    """
+    path = samples.path
+    noise_lines = lines[has_flag(lines, "NOISE_MEASUREMENT")]
+    noise = noise_samples(samples, noise_lines)
     imaging, notes = _imaging_lines(lines, wanted, path)
     space, is_3d, more = _space(imaging, header, path)
     notes += more
-    volume = _volume(imaging, space, is_3d=is_3d, conjugate=conjugate, header=header, path=path)
+    volume = _volume(imaging, space, is_3d=is_3d, conjugate=conjugate, header=header, samples=samples)
     notes += volume.notes + _sign_notes(header, conjugate)
     n_coils = int(imaging["active_channels"][0])
     averages = per_place(volume.reader)
@@ -114,7 +146,7 @@ def read_ismrmrd(
         encoding=volume.encoding,
         geometry=volume.geometry,
         protocol=header.protocol(
-            contrast=contrast,
+            contrast=wanted["contrast"],
             dimensionality="3D" if is_3d else "2D",
             pixel_bandwidth_hz=bandwidth,
             n_averages=int(averages.max()),
@@ -140,7 +172,7 @@ class _Volume:
     notes: list[str]
 
 
-def _imaging_lines(lines: Lines, wanted: dict[str, int], path: Path) -> tuple[Lines, list[str]]:
+def _imaging_lines(lines: Lines, wanted: Mapping[str, int], path: Path) -> tuple[Lines, list[str]]:
     imaging = lines[is_imaging(lines)]
     counts = flag_counts(lines)
     if imaging.size == 0:
@@ -218,8 +250,9 @@ def _space(imaging: Lines, header: RawHeader, path: Path) -> tuple[EncodedSpace,
 
 
 def _volume(
-    imaging: Lines, space: EncodedSpace, *, is_3d: bool, conjugate: bool, header: RawHeader, path: Path
+    imaging: Lines, space: EncodedSpace, *, is_3d: bool, conjugate: bool, header: RawHeader, samples: Samples
 ) -> _Volume:
+    path = samples.path
     readout = readout_axis(imaging, space)
     nz, ny, nx = *space.encoded_matrix[:2], readout.matrix
     names = ("kspace_encode_step_1", "kspace_encode_step_2")
@@ -247,7 +280,7 @@ def _volume(
     if not is_3d:
         rank = {counter: i for i, counter in enumerate(placement.slices)}
         plane = np.array([rank[int(s)] for s in imaging["slice"]], np.int64)
-    reader, outside = plane_reader(imaging, readout, plane, ky, path=path, ny=ny, conjugate=conjugate)
+    reader, outside = plane_reader(imaging, readout, plane, ky, samples=samples, ny=ny, conjugate=conjugate)
     n_planes = nz if is_3d else len(placement.slices)
     mask = sampling_mask(reader, n_planes, same_in_all_planes=not is_3d)
     notes = [*readout.notes, *notes_y, *notes_z, *placement.notes]

@@ -104,14 +104,21 @@ def index_lines(file: Any, path: str | Path) -> Lines:
     if count == 0:
         raise FormatError(path, "the file holds no acquisitions; the scan was not recorded", key=DATA)
     lines = np.empty(count, LINE)
-    lines["number"] = np.arange(count)
     for start in range(0, count, _BLOCK):
         stop = min(start + _BLOCK, count)
-        head = read_field(source, "head", start, stop)
-        for name in (*_SCALARS, *_VECTORS):
-            lines[name][start:stop] = head[name]
-        for name in COUNTERS:
-            lines[name][start:stop] = head["idx"][name]
+        lines[start:stop] = lines_of_heads(read_field(source, "head", start, stop))
+    lines["number"] = np.arange(count)
+    return lines
+
+
+def lines_of_heads(heads: NDArray[np.void]) -> Lines:
+    """The index of acquisitions whose complete headers are at hand, numbered from 0."""
+    lines = np.empty(heads.size, LINE)
+    lines["number"] = np.arange(heads.size)
+    for name in (*_SCALARS, *_VECTORS):
+        lines[name] = heads[name]
+    for name in COUNTERS:
+        lines[name] = heads["idx"][name]
     return lines
 
 
@@ -146,10 +153,3 @@ def flag_counts(lines: Lines) -> dict[str, int]:
     """How many lines carry each flag of `FLAGS`; flags that none carries are left out."""
     counts = {name: int(has_flag(lines, name).sum()) for name in FLAGS}
     return {name: n for name, n in counts.items() if n}
-
-
-def samples_of(source: Any, numbers: NDArray[np.int64]) -> NDArray[np.object_]:
-    """The stored numbers (real and imaginary parts in turn, float32) of the given lines; `numbers` must ascend."""
-    read = source.fields("data")
-    together = numbers.size > 0 and numbers[-1] - numbers[0] == numbers.size - 1
-    return np.asarray(read[int(numbers[0]) : int(numbers[-1]) + 1] if together else read[numbers])

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mrirecon.errors import FormatError
 from mrirecon.io.extent import shortest_mask
-from mrirecon.io.hdf5 import dataset, open_hdf5
 from mrirecon.io.ismrmrd_header import EncodedSpace, Limit
-from mrirecon.io.ismrmrd_index import DATA, XML, Lines, has_flag, samples_of
+from mrirecon.io.ismrmrd_index import DATA, XML, Lines, has_flag
+from mrirecon.io.ismrmrd_samples import Samples
 from mrirecon.scan.encoding import Triple
 
 _BLOCK = 256
@@ -26,12 +26,12 @@ Ints = NDArray[np.int64]
 class PlaneReader:
     """Reads planes of k-space; opens the file for every plane, so that it can be copied to worker processes.
 
-    Acquisition ``number[i]`` of the file has ``size[i]`` samples. Those from ``first[i]`` on, ``length[i]`` of them
+    Acquisition ``number[i]`` of `samples` has ``size[i]`` samples. Those from ``first[i]`` on, ``length[i]`` of them
     (counted after reversal), go to plane ``plane[i]``, row ``ky[i]``, columns from ``kx[i]``. Lines are sorted by
     plane, then by number.
     """
 
-    path: Path
+    samples: Samples
     shape: Triple
     number: Ints
     plane: Ints
@@ -43,18 +43,22 @@ class PlaneReader:
     reverse: NDArray[np.bool_]
     conjugate: bool
 
+    @property
+    def path(self) -> Path:
+        """The file, for messages."""
+        return self.samples.path
+
     def __call__(self, index: int) -> Tensor:
         """K-space of one plane, complex64 (coil, ky, kx): lines that share a place are averaged."""
         start, stop = np.searchsorted(self.plane, [index, index + 1])
         n_coils, ny, nx = self.shape
         total = np.zeros((ny, n_coils, nx), np.complex64)
         count = np.zeros((ny, 1, nx), np.float32)
-        with open_hdf5(self.path) as file:
-            source = dataset(file, DATA, self.path)
+        with self.samples.opened() as read:
             for block in range(int(start), int(stop), _BLOCK):
                 here = slice(block, min(block + _BLOCK, int(stop)))
-                for i, samples in zip(range(here.start, here.stop), samples_of(source, self.number[here]), strict=True):
-                    line = self._line(i, samples)
+                for i, values in zip(range(here.start, here.stop), read(self.number[here]), strict=True):
+                    line = self._line(i, values)
                     ky, kx = int(self.ky[i]), slice(int(self.kx[i]), int(self.kx[i] + self.length[i]))
                     total[ky, :, kx] += line
                     count[ky, :, kx] += 1
@@ -64,12 +68,12 @@ class PlaneReader:
         plane = torch.from_numpy(np.ascontiguousarray(total.transpose(1, 0, 2)))
         return plane.conj().resolve_conj() if self.conjugate else plane
 
-    def _line(self, i: int, samples: NDArray[np.float32]) -> NDArray[np.complex64]:
+    def _line(self, i: int, values: NDArray[np.float32]) -> NDArray[np.complex64]:
         n_coils, size = self.shape[0], int(self.size[i])
-        values = as_complex(samples, n_coils, size, path=self.path, number=int(self.number[i]))
+        line = as_complex(values, n_coils, size, path=self.path, number=int(self.number[i]))
         if self.reverse[i]:
-            values = values[:, ::-1]
-        return values[:, self.first[i] : self.first[i] + self.length[i]]
+            line = line[:, ::-1]
+        return line[:, self.first[i] : self.first[i] + self.length[i]]
 
 
 def as_complex(
@@ -163,7 +167,7 @@ def counter_positions(
 
 
 def plane_reader(
-    lines: Lines, readout: Readout, plane: Ints, ky: Ints, *, path: Path, ny: int, conjugate: bool
+    lines: Lines, readout: Readout, plane: Ints, ky: Ints, *, samples: Samples, ny: int, conjugate: bool
 ) -> tuple[PlaneReader, int]:
     """The reader of these lines, and the number of samples that fall outside the grid and are left out."""
     nx, n_coils = readout.matrix, int(lines["active_channels"][0])
@@ -174,14 +178,14 @@ def plane_reader(
     if (stop <= start).any():
         bad = int(lines["number"][np.argmax(stop <= start)])
         raise FormatError(
-            path,
+            samples.path,
             f"no sample of acquisition {bad} lies on the encoded grid of {nx}; number_of_samples, center_sample, "
             "discard_pre and discard_post contradict each other",
             key=DATA,
         )
     order = np.lexsort((lines["number"], plane))
     reader = PlaneReader(
-        path=path,
+        samples=samples,
         shape=(n_coils, ny, nx),
         number=lines["number"][order],
         plane=plane[order],

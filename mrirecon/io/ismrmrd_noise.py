@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,13 +9,14 @@ from torch import Tensor
 
 from mrirecon.errors import FormatError
 from mrirecon.io.ismrmrd_header import RawHeader
-from mrirecon.io.ismrmrd_index import DATA, Lines, samples_of
+from mrirecon.io.ismrmrd_index import DATA, Lines
 from mrirecon.io.ismrmrd_lines import as_complex
+from mrirecon.io.ismrmrd_samples import Samples
 
 _MAX_SAMPLES = 2**18
 
 
-def noise_samples(source: Any, lines: Lines, path: Path) -> Tensor | None:
+def noise_samples(samples: Samples, lines: Lines) -> Tensor | None:
     """Samples of the noise scan, (coil, n), at most about 260 000 per coil."""
     if lines.size == 0:
         return None
@@ -26,10 +24,12 @@ def noise_samples(source: Any, lines: Lines, path: Path) -> Tensor | None:
     lines = lines[:keep]
     lines = lines[lines["active_channels"] == lines["active_channels"][0]]
     n_coils = int(lines["active_channels"][0])
-    parts = [
-        as_complex(s, n_coils, int(h["number_of_samples"]), path=path, number=int(h["number"]))
-        for h, s in zip(lines, samples_of(source, lines["number"]), strict=True)
-    ]
+    path = samples.path
+    with samples.opened() as read:
+        parts = [
+            as_complex(values, n_coils, int(head["number_of_samples"]), path=path, number=int(head["number"]))
+            for head, values in zip(lines, read(lines["number"]), strict=True)
+        ]
     noise = np.concatenate(parts, axis=1)
     if not np.isfinite(noise.view(np.float32)).all():
         raise FormatError(path, "the noise scan holds samples that are NaN or infinite", key=DATA)
