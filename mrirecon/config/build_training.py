@@ -11,11 +11,12 @@ from mrirecon.data.examples import Examples
 from mrirecon.data.image_examples import image_examples_from_specs
 from mrirecon.data.mri_examples import mri_examples_from_specs
 from mrirecon.data.spec import DataSpec, load_data_spec
-from mrirecon.diffusion.schedule import karras_levels
+from mrirecon.diffusion.schedule import karras_levels, sampling_levels
 from mrirecon.errors import ConfigError
+from mrirecon.reconstruction.unfolding import UnfoldedConfig
 from mrirecon.training.card import DataCard
 from mrirecon.training.levels import level_range
-from mrirecon.training.models import ObjectiveConfig, model_kind
+from mrirecon.training.models import ModelConfig, ObjectiveConfig, model_kind
 from mrirecon.training.objectives import ScoreObjective
 from mrirecon.training.validation import Validator, fixed_batches
 
@@ -49,15 +50,16 @@ def build_validator(config: TrainConfig, specs: Path, root: Path | None) -> Vali
         return None
     examples = build_examples(validation.data, specs, root, seed=_VALIDATION_SEED)
     batches = fixed_batches(examples, validation.batches)
-    return Validator(batches, model_kind(config.model.kind).restore, _levels(config.objective, validation.levels))
+    levels = validation_levels(config.objective, config.model, validation.levels)
+    return Validator(batches, model_kind(config.model.kind).restore, levels)
 
 
-def _levels(objective: ObjectiveConfig, n: int) -> Tensor:
-    """`n` Karras levels over what the objective trains."""
-    if not isinstance(objective, ScoreObjective):
+def validation_levels(objective: ObjectiveConfig, model: ModelConfig, n: int) -> Tensor:
+    """`n` noise levels of Euler's method over what is trained; models that do not sample do not look at them."""
+    if not isinstance(objective, ScoreObjective) or not isinstance(model, UnfoldedConfig):
         return karras_levels(n)
     low, high = level_range(objective.levels)
-    return karras_levels(n, sigma_min=low, sigma_max=high)
+    return sampling_levels(n, sigma_min=low, sigma_max=high, sigma_data=model.sigma_data)
 
 
 def data_cards(config: TrainConfig, specs: Path) -> tuple[DataCard, ...]:

@@ -10,7 +10,7 @@ import torch
 from mrirecon.config.schema import Unfolded
 from mrirecon.diffusion.parametrisation import ImageKind
 from mrirecon.diffusion.samplers import Churn
-from mrirecon.diffusion.schedule import karras_levels, posterior_levels
+from mrirecon.diffusion.schedule import sampling_levels
 from mrirecon.errors import ConfigError
 from mrirecon.networks.base import Precision
 from mrirecon.networks.precision import fast_precision
@@ -119,9 +119,11 @@ def _levels(choice: Unfolded, card: Card, sigma_data: float) -> torch.Tensor:
     if high is None or (low is None and choice.steps > 1):
         trained = trained_levels(card)
         low, high = trained[0] if low is None else low, trained[1] if high is None else high
-    if choice.steps == 1 or low is None:
-        return torch.tensor([high], dtype=torch.float64)
-    jump = 2 * sigma_data if choice.sigma_jump is None else choice.sigma_jump
-    if choice.sampler == "heun" or (choice.sigma_jump is None and not low < jump < high):
-        return karras_levels(choice.steps, sigma_min=low, sigma_max=high)
-    return posterior_levels(choice.steps, sigma_min=low, sigma_jump=jump, sigma_max=high)
+    return sampling_levels(
+        choice.steps,
+        sigma_min=high if low is None else low,  # None only where a single level needs no last one
+        sigma_max=high,
+        sigma_data=sigma_data,
+        method=choice.sampler,
+        sigma_jump=choice.sigma_jump,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import isfinite
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -101,6 +102,48 @@ def posterior_levels(n: int, *, sigma_min: float, sigma_jump: float, sigma_max: 
     if n == 1:
         return first
     return torch.cat([first, karras_levels(n - 1, sigma_min=sigma_min, sigma_max=sigma_jump, rho=rho)])
+
+
+def sampling_levels(
+    n: int,
+    *,
+    sigma_min: float,
+    sigma_max: float,
+    sigma_data: float,
+    method: Literal["euler", "heun"] = "euler",
+    sigma_jump: float | None = None,
+) -> Tensor:
+    """Noise levels for sampling a posterior with a model of E[x | x_sigma, y]: the one choice made everywhere.
+
+    Parameters
+    ----------
+    n
+        How many levels; 1 gives `sigma_max` alone, the posterior mean in one evaluation.
+    sigma_min, sigma_max
+        Last and first level, in the units of the image; the last does not matter when there is one.
+    sigma_data
+        Standard deviation of clean images; the second level is twice that, see `posterior_levels`.
+    method
+        Heun's method takes `karras_levels`.
+    sigma_jump
+        Instead of twice `sigma_data`.
+
+    Returns
+    -------
+        Shape (n,), strictly descending, double precision. Where twice `sigma_data` is not between first and last
+        level there is no room for a jump, and they are `karras_levels`.
+
+    Raises
+    ------
+    ConfigError
+        If the levels do not descend.
+    """
+    if n == 1:
+        return torch.tensor([sigma_max], dtype=torch.float64)
+    jump = 2 * sigma_data if sigma_jump is None else sigma_jump
+    if method == "heun" or (sigma_jump is None and not sigma_min < jump < sigma_max):
+        return karras_levels(n, sigma_min=sigma_min, sigma_max=sigma_max)
+    return posterior_levels(n, sigma_min=sigma_min, sigma_jump=jump, sigma_max=sigma_max)
 
 
 def require_levels(levels: Tensor) -> list[float]:

@@ -16,7 +16,7 @@ from mrirecon.diffusion.guidance.ddnm import DDNM
 from mrirecon.diffusion.guidance.dds import DDS
 from mrirecon.diffusion.guidance.diffpir import DiffPIR
 from mrirecon.diffusion.guidance.dps import DPS
-from mrirecon.diffusion.schedule import karras_levels
+from mrirecon.diffusion.schedule import karras_levels, sampling_levels
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.dncnn import DnCNNDenoising, load_dncnn
 from mrirecon.evaluation.method_choices import (
@@ -47,6 +47,7 @@ from mrirecon.reconstruction.linear import LeastSquares, MatchedFilter
 from mrirecon.reconstruction.posterior import PosteriorSampler
 from mrirecon.reconstruction.primal_dual import PrimalDualTV
 from mrirecon.reconstruction.splitting import ProximalGradient, cycle_spinning
+from mrirecon.reconstruction.unfolding import UnfoldedScore
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def build_method(choice: MethodChoice, *, setting: str, family: str, load: LoadN
     network = Hole(f"no checkpoint is named for {setting}") if name is None else load(name)
     if isinstance(network, Hole):
         return network
-    return Method(_learned(choice, network, str(name)), {"weights_sha256": network.sha256})
+    reconstructor = _learned(choice, network, str(name))
+    return Method(reconstructor, {"weights_sha256": network.sha256, **_visited(choice, reconstructor)})
 
 
 def _classical(choice: ZeroFilled | Tikhonov | SparseWavelet | TotalVariation) -> Reconstructor:
@@ -132,13 +134,14 @@ def _learned(
         if not isinstance(module, Reconstructor):
             raise _wrong_kind(name, module, "a network from data to image, such as varnet")
         return module
-    levels = sampler_levels(choice.sampling, network)
     if isinstance(choice, UnfoldedSampling):
-        if not isinstance(module, ConditionalDenoiser):
+        if not isinstance(module, UnfoldedScore):
             raise _wrong_kind(name, module, "an unfolded score")
+        levels = unfolded_levels(choice, network, sigma_data=module.config.sigma_data)
         return PosteriorSampler(module, levels=levels, n_samples=choice.samples, method=choice.method)
     if not isinstance(module, Denoiser):
         raise _wrong_kind(name, module, "an unconditional denoiser")
+    levels = sampler_levels(choice.sampling, network)
     guided, eta = _guided(choice, module, levels)
     return PosteriorSampler(guided, levels=levels, method="ddim", eta=eta)
 
@@ -159,12 +162,32 @@ def _guided(
 
 
 def sampler_levels(sampling: Sampling, network: Network) -> torch.Tensor:
-    """Karras levels in the range that is asked for, else in the one the network knows; one level is the highest."""
-    low, high = network.levels or (0.002, 80.0)
-    low, high = sampling.sigma_min or low, sampling.sigma_max or high
+    """Of the zero-shot methods: Karras levels in the range that is asked for, else in the one the network knows."""
+    low, high = _range(sampling, network)
     if sampling.steps == 1:
         return torch.tensor([high], dtype=torch.float64)
     return karras_levels(sampling.steps, sigma_min=low, sigma_max=high)
+
+
+def unfolded_levels(choice: UnfoldedSampling, network: Network, *, sigma_data: float) -> torch.Tensor:
+    """Of an unfolded score with this `sigma_data`, in the same range, as ``recon --method unfolded`` takes them."""
+    low, high = _range(choice.sampling, network)
+    return sampling_levels(
+        choice.sampling.steps, sigma_min=low, sigma_max=high, sigma_data=sigma_data, method=choice.method
+    )
+
+
+def _visited(choice: Learned, reconstructor: Reconstructor) -> dict[str, Any]:
+    """The levels of a sampling that chooses them by more than its range: they identify its results."""
+    if not isinstance(choice, UnfoldedSampling) or not isinstance(reconstructor, PosteriorSampler):
+        return {}
+    levels = reconstructor.levels.tolist()
+    return {"levels": [round(level, 9) for level in levels]} if len(levels) > 1 else {}
+
+
+def _range(sampling: Sampling, network: Network) -> tuple[float, float]:
+    low, high = network.levels or (0.002, 80.0)
+    return sampling.sigma_min or low, sampling.sigma_max or high
 
 
 def _checkpoint(source: Source, setting: str, family: str) -> str | None:

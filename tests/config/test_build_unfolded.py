@@ -7,17 +7,20 @@ import pytest
 import torch
 
 from mrirecon.config.build import build_reconstructor
+from mrirecon.config.build_training import validation_levels
 from mrirecon.config.build_unfolded import build_unfolded
 from mrirecon.config.schema import ReconstructionConfig, Unfolded
 from mrirecon.config.train_schema import MRIData
 from mrirecon.data.mri_examples import MRISimulation
 from mrirecon.diffusion.losses import NoiseLevels
 from mrirecon.errors import ConfigError
+from mrirecon.evaluation.method_choices import Sampling, UnfoldedSampling
+from mrirecon.evaluation.methods import Method, Network, build_method
 from mrirecon.networks.precision import fast_precision
 from mrirecon.reconstruction.normalised import Normalised
 from mrirecon.reconstruction.posterior import PosteriorSampler
 from mrirecon.records import from_mapping, to_mapping
-from mrirecon.training.levels import level_range
+from mrirecon.training.levels import level_range, trained_levels
 from mrirecon.training.objectives import ScoreObjective
 from tests.acceptance.networks import NOTE, write_checkpoint
 
@@ -64,6 +67,19 @@ def test_levels_are_those_of_the_training_unless_given(weights: Path) -> None:
         levels(steps=2, sigma_max=0.001)
     with pytest.raises(ConfigError, match="sigma_jump"):
         levels(steps=2, sigma_jump=100.0)
+
+
+def test_command_line_comparison_and_validation_sample_alike(weights: Path) -> None:
+    trained = build_unfolded(Unfolded(weights, steps=5), image="complex")
+    score = sampler_of(trained.method).conditional
+    validated = validation_levels(ScoreObjective(), score.config, 5)
+    assert tuple(validated.tolist()) == trained.levels
+    network = Network(score, trained.card.weights_sha256, trained_levels(trained.card))
+    choice = UnfoldedSampling(str(weights), Sampling(steps=5))
+    compared = build_method(choice, setting="", family="", load=lambda name: network, root=Path("nowhere"))
+    assert isinstance(compared, Method)
+    assert compared.reconstructor.levels.tolist() == list(trained.levels)
+    assert trained.levels[1] == pytest.approx(2 * score.config.sigma_data)
 
 
 def test_the_range_of_levels_covers_both_parts_of_the_distribution() -> None:

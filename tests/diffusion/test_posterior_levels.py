@@ -5,7 +5,7 @@ import torch
 
 from mrirecon.diffusion.conditional import BoundDenoiser
 from mrirecon.diffusion.samplers import sample_euler, sample_heun
-from mrirecon.diffusion.schedule import karras_levels, posterior_levels
+from mrirecon.diffusion.schedule import karras_levels, posterior_levels, sampling_levels
 from mrirecon.errors import ConfigError
 
 RANGE = {"sigma_min": 0.004, "sigma_max": 80.0}
@@ -54,3 +54,17 @@ def test_heun_cannot_jump():
 def test_levels_that_do_not_descend(jump):
     with pytest.raises(ConfigError, match="sigma_jump"):
         posterior_levels(4, sigma_jump=jump, **RANGE)
+
+
+def test_the_common_choice_jumps_to_twice_sigma_data_where_that_lies_between():
+    torch.testing.assert_close(
+        sampling_levels(8, sigma_data=0.3, **RANGE), posterior_levels(8, sigma_jump=0.6, **RANGE), rtol=0, atol=0
+    )
+    assert sampling_levels(1, sigma_data=0.3, **RANGE).tolist() == [80.0]
+    assert sampling_levels(3, sigma_data=0.3, sigma_jump=2.0, **RANGE).tolist() == [80.0, 2.0, 0.004]
+    ladder = karras_levels(8, **RANGE)
+    for odd in (50.0, 0.001):
+        assert torch.equal(sampling_levels(8, sigma_data=odd, **RANGE), ladder), "no room for a jump"
+    assert torch.equal(sampling_levels(8, sigma_data=0.3, method="heun", **RANGE), ladder)
+    with pytest.raises(ConfigError, match="sigma_jump"):
+        sampling_levels(8, sigma_data=0.3, sigma_jump=100.0, **RANGE)

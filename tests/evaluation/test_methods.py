@@ -134,10 +134,15 @@ def test_the_unfolded_score_is_the_mean_of_samples_or_one_evaluation() -> None:
     assert isinstance(sampler, PosteriorSampler)
     assert (sampler.n_samples, sampler.method) == (3, "heun")
     torch.testing.assert_close(sampler.levels, karras_levels(4, sigma_min=0.01, sigma_max=9.0))
-    assert mean.identity == {"weights_sha256": "sha of score"}
+    assert mean.identity["weights_sha256"] == "sha of score"
     once = method(UnfoldedSampling("score")).reconstructor
     assert isinstance(once, PosteriorSampler)
     assert once.levels.tolist() == [40.0]
+    assert method(UnfoldedSampling("score")).identity == {"weights_sha256": "sha of score"}
+    jumping = method(UnfoldedSampling("score", Sampling(steps=3)))
+    assert isinstance(jumping.reconstructor, PosteriorSampler)
+    assert jumping.reconstructor.levels.tolist() == pytest.approx([40.0, 1.0, 0.01])  # sigma_data is 0.5
+    assert jumping.identity["levels"] == pytest.approx([40.0, 1.0, 0.01]), "cells of other levels are not these"
 
 
 def test_levels_that_nobody_states_are_those_of_edm() -> None:
