@@ -1,4 +1,4 @@
-"""The restoration tasks of the command line: from a picture and what spoilt it to operator, data and back."""
+"""The table of restoration tasks: from a picture and what spoilt it to operator, data and back."""
 
 from __future__ import annotations
 
@@ -25,10 +25,28 @@ from mrirecon.operators.image import (
 from mrirecon.operators.kernels import gaussian_kernel, motion_kernel
 
 Size = tuple[int, int]
+TaskName = Literal["sr4", "deblur-gauss", "deblur-motion", "inpaint-box", "inpaint-random", "denoise"]
 GAUSSIAN_STD, GAUSSIAN_SIZE = 3.0, 61
-MOTION_SIZE, MOTION_INTENSITY = 33, 0.5
-MISSING = 0.8
-BOX_SHARE = 4  # the box is a quarter of the picture high and wide
+MOTION_INTENSITY = 0.5
+
+
+@dataclass(frozen=True)
+class Severity:
+    """How much a simulation spoils a picture.
+
+    Parameters
+    ----------
+    motion_size
+        Edge of the kernels of camera shake in pixels, smaller in smaller pictures.
+    missing
+        Share of the pixels that "inpaint-random" loses.
+    box_share
+        The hole of "inpaint-box" has this fraction of the picture's edges: 4 for a quarter.
+    """
+
+    motion_size: int = 33
+    missing: float = 0.8
+    box_share: int = 4
 
 
 @dataclass(frozen=True)
@@ -44,31 +62,30 @@ class RestorationTask:
     operator
         (images, kernel or mask) to operator.
     typical
-        (size of the clean picture, generator) to a kernel or mask for simulations.
+        (size of the clean picture, severity, generator) to a kernel or mask for simulations; nothing where none is
+        needed.
     assumed
-        (size of the data) to a kernel that may be assumed when none is given; None demands one.
+        The kernel that may be assumed when none is given; None demands one.
     sigma
         Noise level in a simulation unless given, in grey levels of 255.
     """
 
     needs: Literal["kernel", "mask", "sigma"] | None
     operator: Callable[[Space, Tensor], LinearOperator]
-    typical: Callable[[Size, torch.Generator], Tensor] = lambda size, generator: torch.empty(0)
+    typical: Callable[[Size, Severity, torch.Generator], Tensor] = lambda size, severity, generator: torch.empty(0)
     assumed: Callable[[], Tensor] | None = None
     factor: int = 1
     sigma: float = 2.55
 
 
 def restoration_tasks() -> Mapping[str, RestorationTask]:
-    """The table, by the names of the command line."""
+    """The table, by `TaskName`."""
     return {
         "sr4": RestorationTask(None, lambda space, _: bicubic_downsampling(space, 4), factor=4),
-        "deblur-gauss": RestorationTask("kernel", blur, lambda size, _: _gaussian(), assumed=_gaussian),
+        "deblur-gauss": RestorationTask("kernel", blur, lambda *_: _gaussian(), assumed=_gaussian),
         "deblur-motion": RestorationTask("kernel", blur, _motion),
-        "inpaint-box": RestorationTask("mask", inpainting, lambda size, _: _centre_box(size)),
-        "inpaint-random": RestorationTask(
-            "mask", inpainting, lambda size, generator: random_mask(size, missing=MISSING, generator=generator)
-        ),
+        "inpaint-box": RestorationTask("mask", inpainting, _centre_box),
+        "inpaint-random": RestorationTask("mask", inpainting, _scattered),
         "denoise": RestorationTask("sigma", lambda space, _: denoising(space), sigma=25.0),
     }
 
@@ -157,12 +174,17 @@ def _gaussian() -> Tensor:
     return gaussian_kernel(GAUSSIAN_STD, size=GAUSSIAN_SIZE)
 
 
-def _motion(size: Size, generator: torch.Generator) -> Tensor:
-    return motion_kernel(min(MOTION_SIZE, *size), intensity=MOTION_INTENSITY, generator=generator)
+def _motion(size: Size, severity: Severity, generator: torch.Generator) -> Tensor:
+    return motion_kernel(min(severity.motion_size, *size), intensity=MOTION_INTENSITY, generator=generator)
 
 
-def _centre_box(size: Size) -> Tensor:
-    return box_mask(size, (max(1, size[0] // BOX_SHARE), max(1, size[1] // BOX_SHARE)))
+def _centre_box(size: Size, severity: Severity, generator: torch.Generator) -> Tensor:
+    height, width = (max(1, edge // severity.box_share) for edge in size)
+    return box_mask(size, (height, width))
+
+
+def _scattered(size: Size, severity: Severity, generator: torch.Generator) -> Tensor:
+    return random_mask(size, missing=severity.missing, generator=generator)
 
 
 def _require_fit(kernel: Tensor, size: Size) -> None:

@@ -15,23 +15,14 @@ from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from mrirecon.data.photographs import read_photographs
+from mrirecon.data.restoration_tasks import Severity, TaskName, restoration_tasks
 from mrirecon.data.spec import load_data_spec, split_files
 from mrirecon.data.volumes import data_root
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.evaluation.problems import Case, Problem, evenly_spaced
 from mrirecon.linalg.space import Space
 from mrirecon.operators.base import LinearOperator
-from mrirecon.operators.image import (
-    bicubic_downsampling,
-    blur,
-    box_mask,
-    denoising,
-    gaussian_blur,
-    image_space,
-    inpainting,
-    random_mask,
-)
-from mrirecon.operators.kernels import motion_kernel
+from mrirecon.operators.image import image_space
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.noise import GaussianNoise
 from mrirecon.records import to_mapping
@@ -47,17 +38,17 @@ class ImageSetting:
     Parameters
     ----------
     task
-        "sr4": antialiased bicubic downsampling by 4, mirrored edges. "deblur-gauss": standard deviation 3, 61 x 61
-        pixels. "deblur-motion": the kernels of the problems' file by turns, or random paths of 61 x 61 pixels and
-        intensity 0.5. Blur is periodic. "inpaint-box": a centred hole of half the edges. "inpaint-random": pixels
-        missing at random. "denoise".
+        Of `restoration_tasks`. "sr4": antialiased bicubic downsampling by 4, mirrored edges. "deblur-gauss": standard
+        deviation 3, 61 x 61 pixels. "deblur-motion": the kernels of the problems' file by turns, or random paths of
+        61 x 61 pixels and intensity 0.5. Blur is periodic. "inpaint-box": a centred hole of half the edges.
+        "inpaint-random": pixels missing at random. "denoise".
     sigma
         Of the noise where images range from -1 to 1; None is 0.05, and 25 / 127.5 for denoising.
     missing
         Share of the pixels, of "inpaint-random".
     """
 
-    task: Literal["sr4", "deblur-gauss", "deblur-motion", "inpaint-box", "inpaint-random", "denoise"]
+    task: TaskName
     sigma: float | None = None
     missing: float = 0.7
 
@@ -69,7 +60,8 @@ class ImageSetting:
     def noise(self) -> float:
         if self.sigma is not None:
             return self.sigma
-        return 25 / 127.5 if self.task == "denoise" else 0.05
+        task = restoration_tasks()[self.task]
+        return task.sigma / 127.5 if task.needs == "sigma" else 0.05
 
     @property
     def family(self) -> str:
@@ -178,19 +170,12 @@ def degraded_problem(image: Tensor, setting: ImageSetting, *, kernel: Tensor | N
 def task_operator(
     setting: ImageSetting, space: Space, *, kernel: Tensor | None, generator: torch.Generator
 ) -> LinearOperator:
-    """The forward operator of a task on images of `space`."""
-    size = (space.shape[-2], space.shape[-1])
-    if setting.task == "sr4":
-        return bicubic_downsampling(space, 4)
-    if setting.task == "deblur-gauss":
-        return gaussian_blur(space, 3.0, size=61)
-    if setting.task == "deblur-motion":
-        return blur(space, motion_kernel(61, intensity=0.5, generator=generator) if kernel is None else kernel)
-    if setting.task == "inpaint-box":
-        return inpainting(space, box_mask(size, (size[0] // 2, size[1] // 2)))
-    if setting.task == "inpaint-random":
-        return inpainting(space, random_mask(size, missing=setting.missing, generator=generator))
-    return denoising(space)
+    """The forward operator of a task on images of `space`; a given `kernel` is one of motion."""
+    task = restoration_tasks()[setting.task]
+    if kernel is None or setting.task != "deblur-motion":
+        severity = Severity(motion_size=61, missing=setting.missing, box_share=2)
+        kernel = task.typical((space.shape[-2], space.shape[-1]), severity, generator)
+    return task.operator(space, kernel)
 
 
 def read_kernels(path: Path) -> tuple[Tensor, ...]:

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from mrirecon.config.build_unfolded import TrainedMethod
 from mrirecon.config.restore_schema import FULL_RANGE, Restoration
-from mrirecon.data.restoration_tasks import Problem, observed_problem, restoration_tasks, simulated_problem
+from mrirecon.data.restoration_tasks import (
+    Problem,
+    Severity,
+    observed_problem,
+    restoration_tasks,
+    simulated_problem,
+)
 from mrirecon.errors import ConfigError
 from mrirecon.io.kernel import read_kernel
 from mrirecon.io.picture_levels import Levels, Photograph, read_photograph
@@ -143,7 +149,7 @@ def known_degradation(config: Restoration, photograph: Photograph) -> tuple[Tens
         return _mask(config.mask, (height, width)), False
     if config.simulate:
         generator = torch.Generator().manual_seed(config.seed + 1)  # not the noise's
-        return task.typical((height, width), generator), True
+        return task.typical((height, width), Severity(), generator), True
     return (task.assumed() if task.assumed is not None else torch.empty(0)), True
 
 

@@ -1,12 +1,20 @@
 """Restoration problems: what the data are, that operators explain them, and how pictures are cut out."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import convolve, zoom
 
 from mrirecon.cli.restore import RESTORATION_TASKS
-from mrirecon.data.restoration_tasks import observed_problem, restoration_tasks, simulated_problem
+from mrirecon.data.restoration_tasks import (
+    Severity,
+    TaskName,
+    observed_problem,
+    restoration_tasks,
+    simulated_problem,
+)
 from mrirecon.errors import ConfigError
 from mrirecon.operators.kernels import gaussian_kernel, motion_kernel
 
@@ -23,7 +31,7 @@ def scene(height, width, *, channels=1):
 
 
 def test_the_command_line_offers_exactly_the_table():
-    assert tuple(restoration_tasks()) == RESTORATION_TASKS
+    assert tuple(restoration_tasks()) == RESTORATION_TASKS == get_args(TaskName)
 
 
 @pytest.mark.parametrize("name", RESTORATION_TASKS)
@@ -31,7 +39,7 @@ def test_the_command_line_offers_exactly_the_table():
 def test_a_simulation_is_operator_plus_noise_and_cut_back_to_its_size(name, size):
     task = restoration_tasks()[name]
     clean = scene(*size, channels=3)
-    known = task.typical(size, generator(1))
+    known = task.typical(size, Severity(), generator(1))
     quiet = simulated_problem(task, clean, known, sigma=0.0, generator=generator())
     noisy = simulated_problem(task, clean, known, sigma=0.1, generator=generator())
     assert quiet.data.shape[:2] == (3, 1)
@@ -102,11 +110,16 @@ def test_inpainting_forgets_what_the_mask_hides():
 
 def test_typical_masks():
     table = restoration_tasks()
-    box = table["inpaint-box"].typical((40, 60), generator())
+    box = table["inpaint-box"].typical((40, 60), Severity(), generator())
     assert int((~box).sum()) == 10 * 15
     assert not box[20, 30]
-    scattered = table["inpaint-random"].typical((40, 60), generator())
+    scattered = table["inpaint-random"].typical((40, 60), Severity(), generator())
     assert int((~scattered).sum()) == round(0.8 * 2400)
+    harder = Severity(motion_size=61, missing=0.92, box_share=2)
+    assert int((~table["inpaint-box"].typical((40, 60), harder, generator())).sum()) == 20 * 30
+    assert int((~table["inpaint-random"].typical((40, 60), harder, generator())).sum()) == round(0.92 * 2400)
+    assert table["deblur-motion"].typical((80, 90), harder, generator()).shape == (61, 61)
+    assert table["deblur-motion"].typical((40, 60), harder, generator()).shape == (40, 40), "as large as fits"
 
 
 def test_a_kernel_larger_than_the_picture_is_refused():
