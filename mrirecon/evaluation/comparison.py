@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter, process_time
 from typing import Any
-from zlib import crc32
 
-import torch
 from torch import Tensor
 
-from mrirecon.errors import ConfigError, ConvergenceError
+from mrirecon.errors import ConfigError
 from mrirecon.evaluation.cells import Cell, CellStore, fingerprint
-from mrirecon.evaluation.dncnn import DnCNNDenoising
 from mrirecon.evaluation.method_choices import MethodChoice, at_edge, candidates, tuned_parameters
 from mrirecon.evaluation.methods import Hole, LoadNetwork, Method, build_method
 from mrirecon.evaluation.problems import Case, Problem
 from mrirecon.evaluation.scores import PerceptualDistance, score
-from mrirecon.operators.base import LinearOperator
+from mrirecon.evaluation.timed import timed, warmed
+from mrirecon.evaluation.tuning import NOTHING, best_candidate
 from mrirecon.records import to_mapping
 
 
@@ -103,18 +100,15 @@ class Runner:
         if isinstance(first, Hole):
             return first
         limit = getattr(choice, "tune_on", 0) or len(cases)
-        totals = [0.0] * len(options)
+        values: list[list[float]] = [[] for _ in options]
         problem: dict[str, Problem] = {}
         for other in cases[:: max(1, -(-len(cases) // limit))]:
             problem.clear()
             for i, option in enumerate(options):
                 label = f"{name}-{fingerprint(to_mapping(option))[:8]}"
                 cell = self._cell(self.tuning_store, other, label, option, problem)
-                totals[i] += float("-inf") if cell.psnr_db is None else cell.psnr_db
-        best = max(range(len(options)), key=lambda i: totals[i])
-        if totals[best] == float("-inf"):
-            return Hole("no value of the grid converges on the tuning cases")
-        return options[best]
+                values[i].append(NOTHING if cell.psnr_db is None else cell.psnr_db)
+        return best_candidate(options, values)
 
     def _cell(
         self,
@@ -139,30 +133,24 @@ class Runner:
         if isinstance(method, Hole):
             return replace(empty, hole=method.reason)
         if not made:
-            made[case.name] = _prepared(case.make().to(self.device))
+            made[case.name] = warmed(case.make().to(self.device))
         cell, shown = self._figures(made[case.name], method, empty)
         store.put(cell, shown if picture else None)
         return cell
 
     def _figures(self, problem: Problem, method: Method, empty: Cell) -> tuple[Cell, Tensor | None]:
-        if isinstance(method.reconstructor, DnCNNDenoising) and not method.reconstructor.applies(problem.model):
-            return replace(empty, hole="not made for this task"), None
-        generator = torch.Generator().manual_seed(crc32(f"{self.seed}/{empty.case}".encode()))
-        start, start_cpu = perf_counter(), process_time()
-        try:
-            result = method.reconstructor(problem.data, problem.model, generator=generator)
-        except ConvergenceError as error:
-            return replace(empty, hole=f"diverged ({error})"), None
-        picture = problem.compared(result.image.detach()).cpu()  # waits for the device
-        seconds, cpu_seconds = perf_counter() - start, process_time() - start_cpu
-        reached = score(problem, picture, self.perceptual)
+        reached = timed(method, problem, seed=self.seed, name=empty.case)
+        if isinstance(reached, Hole):
+            return replace(empty, hole=reached.reason), None
+        picture = problem.compared(reached.image)
+        figures = score(problem, picture, self.perceptual)
         cell = replace(
             empty,
-            psnr_db=reached.psnr_db,
-            ssim=reached.ssim,
-            lpips=reached.lpips,
-            seconds=seconds,
-            cpu_seconds=cpu_seconds,
+            psnr_db=figures.psnr_db,
+            ssim=figures.ssim,
+            lpips=figures.lpips,
+            seconds=reached.seconds,
+            cpu_seconds=reached.cpu_seconds,
             facts=problem.facts,
         )
         return cell, picture
@@ -174,11 +162,3 @@ class Runner:
                 choice, setting=case.setting, family=case.family, load=self.load, root=self.root
             )
         return self._built[key]
-
-
-def _prepared(problem: Problem) -> Problem:
-    """The problem after its operator was used once: what that keeps for later is not charged to the first method."""
-    operator = problem.model.operator
-    if isinstance(operator, LinearOperator):
-        operator.normal(operator.adjoint(problem.data))
-    return problem

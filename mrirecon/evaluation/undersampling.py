@@ -24,7 +24,7 @@ from mrirecon.mri.masks import sampling_mask
 from mrirecon.mri.sensitivities import espirit
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.mri import CartesianMRI, cartesian_mri
-from mrirecon.operators.noise import GaussianNoise
+from mrirecon.operators.noise import GaussianNoise, Noiseless
 from mrirecon.reconstruction.normalisation import intensity_scale
 
 CALIBRATION = 24  # of ESPIRiT, the default of the command line
@@ -97,15 +97,26 @@ def simulated_problem(
         Phase-encoding axis of masks of lines.
     """
     shape = (magnitude.shape[0], magnitude.shape[1])
+    complete = simulated_kspace(magnitude, n_coils=n_coils, coils=coils, sigma=sigma, seed=seed)
+    mask = drawn_mask(setting, shape, axis, min_centre_lines=min_centre_lines, seed=seed)
+    kspace = torch.where(mask, complete, 0)
+    return normalised_problem(magnitude, kspace, cartesian_mri(mask, maps_of(kspace, mask)), sigma=sigma)
+
+
+def simulated_kspace(
+    magnitude: Tensor, *, n_coils: int, coils: Literal["loops", "birdcage"], sigma: float, seed: int
+) -> Tensor:
+    """Fully sampled, noisy k-space (coil, ky, kx) of a slice; parameters as for `simulated_problem`.
+
+    The coils have unit root-sum-of-squares, so that of the noise-free coil images is the magnitude.
+    """
+    shape = (magnitude.shape[0], magnitude.shape[1])
     generator = torch.Generator().manual_seed(seed)
     phase = smooth_phase(shape, generator=generator, correlation_length=0.4)
     image = torch.polar(magnitude.float(), phase).unsqueeze(0)
     maps = simulated_maps(shape, n_coils, coils, generator)
     noise = torch.view_as_complex(torch.randn(n_coils, *shape, 2, generator=generator))
-    mask = drawn_mask(setting, shape, axis, min_centre_lines=min_centre_lines, seed=seed)
-    kspace = torch.where(mask, fft(maps * image, (-2, -1)) + sigma * noise, 0)
-    operator = cartesian_mri(mask, maps if n_coils == 1 else estimated_maps(kspace, mask))
-    return normalised_problem(magnitude, kspace, operator, sigma=sigma)
+    return fft(maps * image, (-2, -1)) + sigma * noise
 
 
 def normalised_problem(
@@ -117,6 +128,8 @@ def normalised_problem(
     ----------
     magnitude
         Reference (y, x) in the units of `kspace`.
+    sigma
+        Of the noise per real component; 0 where it is not known.
     inside
         Bool (y, x): where alone images are compared; the whole picture when omitted, references and estimates being 0
         where every map vanishes.
@@ -132,7 +145,7 @@ def normalised_problem(
         "sigma": sigma / scale,
         "scale": scale,
     }
-    model = MeasurementModel(operator, GaussianNoise(sigma / scale))
+    model = MeasurementModel(operator, GaussianNoise(sigma / scale) if sigma > 0 else Noiseless())
     return Problem(reference, kspace / scale, model, 0.0, float(reference.max()), support, inside is not None, facts)
 
 
@@ -168,6 +181,13 @@ def drawn_mask(
         seed=seed,
         centre_lines=max(min_centre_lines, round(setting.centre * length)),
     ).mask
+
+
+def maps_of(kspace: Tensor, mask: Tensor) -> Tensor:
+    """Maps (coil, y, x) of undersampled data: one for a single coil, else `estimated_maps`."""
+    if kspace.shape[-3] == 1:
+        return torch.ones(1, *kspace.shape[-2:], dtype=torch.complex64)
+    return estimated_maps(kspace, mask)
 
 
 def estimated_maps(kspace: Tensor, mask: Tensor) -> Tensor:

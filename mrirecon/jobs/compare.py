@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from mrirecon.data.volumes import data_root
-from mrirecon.errors import ConfigError, FormatError, MissingDependencyError
+from mrirecon.errors import ConfigError
 from mrirecon.evaluation.cells import Cell, CellStore
 from mrirecon.evaluation.comparison import Runner
 from mrirecon.evaluation.measured_problems import MeasuredProblems, measured_cases
 from mrirecon.evaluation.method_choices import MethodChoice, Source, with_checkpoint
-from mrirecon.evaluation.methods import Hole, LoadNetwork, Network
 from mrirecon.evaluation.mri_problems import MRIProblems, simulated_cases
 from mrirecon.evaluation.panel import shown_cases, write_case_panel
 from mrirecon.evaluation.photograph_problems import ImageProblems, photograph_cases
 from mrirecon.evaluation.problems import Case, limited
-from mrirecon.evaluation.scores import PerceptualDistance
 from mrirecon.evaluation.table import comparison_tables, write_csv
 from mrirecon.io.atomic import atomic_file
+from mrirecon.jobs.method_networks import network_loader, perceptual_distance
 from mrirecon.jobs.reporting import Reporter
-from mrirecon.metrics.perceptual import Lpips
 from mrirecon.networks.base import Precision
 from mrirecon.records import from_mapping, load_yaml
-from mrirecon.training.checkpoint import find_checkpoint, load_checkpoint
-from mrirecon.training.levels import trained_levels
 
 Problems = MRIProblems | ImageProblems
 
@@ -175,7 +169,7 @@ def run_comparison(config: CompareConfig, out: Path, options: CompareOptions, re
         CellStore(out / "tuning"),
         network_loader(config.precision, options.device),
         root,
-        perceptual=_perceptual(options.lpips, reporter),
+        perceptual=perceptual_distance(options.lpips, reporter),
         device=options.device,
         seed=config.seed,
         circumstances={"precision": config.precision},
@@ -201,37 +195,3 @@ def cases_of(problems: Problems, specs: Path, root: Path) -> tuple[Case, ...]:
     if isinstance(problems, MRIProblems):
         return simulated_cases(problems, specs, root)
     return photograph_cases(problems, specs, root)
-
-
-def network_loader(precision: Precision, device: str) -> LoadNetwork:
-    """Loads each checkpoint once; an absent one is a hole, a damaged one an error."""
-
-    @cache
-    def load(name: str) -> Network | Hole:
-        try:
-            find_checkpoint(name)
-        except ConfigError:
-            return Hole(f"no checkpoint {Path(name).name}")
-        loaded = load_checkpoint(name, device=device)
-        loaded.module.configure_execution(precision=precision)  # type: ignore[operator]
-        try:
-            levels = trained_levels(loaded.card)
-        except ConfigError:
-            levels = None
-        return Network(loaded.module, loaded.card.weights_sha256, levels)
-
-    return load
-
-
-def _perceptual(backbone: Path | None, reporter: Reporter) -> PerceptualDistance | None:
-    """LPIPS, or None with a warning where it cannot be had."""
-    try:
-        lpips = Lpips(backbone)
-    except (MissingDependencyError, FormatError) as error:
-        reporter.warn(f"LPIPS is left out: {error}")
-        return None
-
-    def distance(image: Tensor, reference: Tensor, span: tuple[float, float]) -> float:
-        return float(lpips(image, reference, data_range=span))
-
-    return distance

@@ -20,7 +20,8 @@ from mrirecon.evaluation.problems import Case, limited
 from mrirecon.evaluation.scores import score
 from mrirecon.evaluation.uncertainty import SpreadAndError, spread_and_error, uncertainty_report
 from mrirecon.io.atomic import atomic_file
-from mrirecon.jobs.compare import CompareOptions, Problems, cases_of, network_loader
+from mrirecon.jobs.compare import CompareOptions, Problems, cases_of
+from mrirecon.jobs.method_networks import network_loader
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.networks.base import Precision
 from mrirecon.records import from_mapping, load_yaml, to_mapping
