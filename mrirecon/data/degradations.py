@@ -20,7 +20,7 @@ from mrirecon.operators.image import (
     inpainting,
     random_mask,
 )
-from mrirecon.operators.kernels import motion_kernel
+from mrirecon.operators.kernels import gaussian_weights, motion_kernel
 
 TASKS = (
     "super-resolution-2",
@@ -36,6 +36,7 @@ TASKS = (
     "denoising",
 )
 _BLUR_STD = (0.5, 4.0)
+_ANISOTROPIC_SIZE = 33
 _MOTION_SIZE = (9, 41)
 _MISSING = (0.3, 0.92)
 _BOX = (16, 64)
@@ -55,9 +56,9 @@ def draw_operator(task: str, space: Space, batch: int, draws: Draws) -> LinearOp
     """
     height, width = space.shape[-2:]
     if task.startswith("super-resolution-"):
-        return bicubic_downsampling(space, int(task.rpartition("-")[2]))
+        return bicubic_downsampling(space, edge_divisor(task))
     if task.startswith("block-average-"):
-        return block_average(space, int(task.rpartition("-")[2]))
+        return block_average(space, edge_divisor(task))
     if task == "gaussian-blur":
         return gaussian_blur(
             space, draws.log_uniform(_BLUR_STD), boundary="circular" if draws.chance(0.5) else "symmetric"
@@ -79,11 +80,24 @@ def draw_operator(task: str, space: Space, batch: int, draws: Draws) -> LinearOp
     return denoising(space)
 
 
+def smallest_edge(task: str) -> int:
+    """The smallest image edge that holds every kernel that `draw_operator` may draw for a task."""
+    if task == "gaussian-blur":
+        return len(gaussian_weights(_BLUR_STD[1]))
+    return {"anisotropic-blur": _ANISOTROPIC_SIZE, "motion-blur": 3, "box-inpainting": 2}.get(task, 1)
+
+
+def edge_divisor(task: str) -> int:
+    """What has to divide the edges of the images of a task."""
+    factor = task.rpartition("-")[2]
+    return int(factor) if factor.isdigit() else 1
+
+
 def _anisotropic(draws: Draws) -> Tensor:
     """A Gaussian with two random standard deviations at a random angle, 33 x 33, of sum 1."""
     first, second = draws.log_uniform(_BLUR_STD), draws.log_uniform(_BLUR_STD)
     angle = draws.uniform((0.0, math.pi))
-    axis = torch.arange(33, dtype=torch.float64) - 16
+    axis = torch.arange(_ANISOTROPIC_SIZE, dtype=torch.float64) - _ANISOTROPIC_SIZE // 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     along, across = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
     kernel = torch.exp(-0.5 * ((along / first).square() + (across / second).square()))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mrirecon.data.degradations import TASKS, draw_operator
+from mrirecon.data.degradations import TASKS, draw_operator, edge_divisor, smallest_edge
 from mrirecon.data.examples import Draws, Examples, TrainingBatch, check_range, check_weights
 from mrirecon.data.photographs import Picture, read_training_photographs
 from mrirecon.errors import ConfigError, ShapeError
@@ -40,7 +40,7 @@ class ImageDegradations:
     Parameters
     ----------
     sizes
-        Smallest and largest edge of the square crops.
+        Smallest and largest edge of the square crops; the largest kernels of the blurs must fit into the smallest.
     size_multiple
         Divides every edge; 12 is divisible by every downsampling factor.
     batch
@@ -77,6 +77,18 @@ class ImageDegradations:
             raise ConfigError(
                 f"batch must be positive and a multiple of {self.size_multiple} lie in sizes {self.sizes}"
             )
+        smallest = -(-self.sizes[0] // self.size_multiple) * self.size_multiple
+        for task in (name for name, weight in self.tasks.items() if weight > 0):
+            if smallest < smallest_edge(task):
+                raise ConfigError(
+                    f"crops of {smallest} pixels are too small for the kernels of task {task!r}; let `sizes` begin at "
+                    f"{smallest_edge(task)} or more, or leave the task out"
+                )
+            if self.size_multiple % edge_divisor(task):
+                raise ConfigError(
+                    f"task {task!r} needs crops that {edge_divisor(task)} divides; make `size_multiple` a multiple of "
+                    f"it, got {self.size_multiple}, or leave the task out"
+                )
 
 
 class ImageExamples(Examples):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrirecon.data.degradations import TASKS, draw_operator
+from mrirecon.data.degradations import TASKS, draw_operator, edge_divisor, smallest_edge
 from mrirecon.data.examples import Draws
 from mrirecon.data.image_examples import ImageDegradations, ImageExamples, image_examples_from_specs
 from mrirecon.errors import ConfigError, ShapeError
@@ -99,6 +99,27 @@ def test_anisotropic_kernels_have_axes_of_their_own():
     assert float((xx / yy).log().abs().max()) > 0.5
     assert float(torch.minimum(xx, yy).min()) > 0.2
     assert float(torch.maximum(xx, yy).max()) < 16.5
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_smallest_edge_holds_what_is_drawn_and_one_less_is_refused(task: str):
+    divisor = edge_divisor(task)
+    edge = -(-smallest_edge(task) // divisor) * divisor
+    degradations = small(tasks={task: 1.0}, sizes=(edge, edge), size_multiple=divisor)
+    image = torch.randn(2, 1, edge, edge, generator=torch.Generator().manual_seed(0))
+    for index in range(60):
+        draw_operator(task, image_space(1, edge, edge), 2, Draws.of(1, index))(image)
+    assert degradations.sizes == (edge, edge)
+    if smallest_edge(task) > 1:
+        with pytest.raises(ConfigError, match=f"too small for the kernels of task '{task}'"):
+            small(tasks={task: 1.0, "denoising": 1.0}, sizes=(edge - 1, edge - 1), size_multiple=1)
+    small(tasks={task: 0.0, "denoising": 1.0}, sizes=(1, 1), size_multiple=1)
+
+
+def test_crops_must_be_divisible_by_the_factors_of_the_tasks():
+    with pytest.raises(ConfigError, match="'super-resolution-3' needs crops that 3 divides"):
+        small(size_multiple=4)
+    small(size_multiple=4, tasks={"super-resolution-2": 1.0, "block-average-4": 1.0})
 
 
 def test_inpainting_masks():
