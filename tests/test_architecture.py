@@ -71,6 +71,7 @@ CONFINED = {
     "mrpro": ("operators/external",),
     "fastmri": ("reconstruction/learned/",),
     "lpips": ("metrics/perceptual",),
+    "cryptography": ("evaluation/readers/key",),  # of the `study` extra: keys of reader studies with a passphrase
     "matplotlib": ("evaluation/plots",),  # of the `study` extra: curves for a report, never for an image
     "torchvision": (),
     "dipy": (),

@@ -154,7 +154,7 @@ def write_dicom(
         series = reference.place(series)
     intensity = series_intensity(series, factor=factor)
     warnings = _warnings(series, intensity, reference)
-    dataset = _series_attributes(series, intensity, moment=moment, original=original, warnings=warnings)
+    dataset = series_attributes(series, intensity, moment=moment, original=original, warnings=warnings)
     if reference is not None:
         reference.copy_into(dataset)
     else:
@@ -212,9 +212,10 @@ def _warnings(series: ImageSeries, intensity: Intensity, reference: Template | N
     return (*found, *(() if reference is None else reference.notes))
 
 
-def _series_attributes(
+def series_attributes(
     series: ImageSeries, intensity: Intensity, *, moment: datetime, original: bool, warnings: tuple[str, ...]
 ) -> Dataset:
+    """What all slices have in common, without patient, study, identifiers and place."""
     dataset = Dataset()
     put(dataset, "SpecificCharacterSet", "ISO_IR 192")
     put(dataset, "SOPClassUID", MRImageStorage)
@@ -282,13 +283,14 @@ def _write_slices(
         if reference is not None:
             reference.refer(dataset, number - 1)
         put(dataset, "PixelData", stored[index].astype("<u2").tobytes())
-        dataset.file_meta = _file_meta(dataset)
+        dataset.file_meta = file_meta(dataset)
         names.append(f"{number:04d}.dcm")
         dataset.save_as(folder / names[-1], enforce_file_format=True)
     return names
 
 
-def _file_meta(dataset: Dataset) -> FileMetaDataset:
+def file_meta(dataset: Dataset) -> FileMetaDataset:
+    """The group before the data set, from the data set's identifiers."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -1,0 +1,1 @@
+"""Blinded reader studies: random, nameless series out; scores of people in."""
