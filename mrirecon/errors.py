@@ -54,3 +54,22 @@ class FormatError(MrireconError, ValueError):
         self.key = key
         where = f"{path}" if key is None else f"{path} [{key}]"
         super().__init__(f"{where}: {problem}")
+
+
+class TransferError(MrireconError, ConnectionError):
+    """Another computer cannot be reached, refuses, stalls, or answers something else than the protocol says.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, expected, got, and what to do; never a credential and never text that the other side chose.
+    transient
+        Whether the same request may succeed later, so that it is worth repeating.
+    retry_after_s
+        How long the other side asks to wait, where it said so.
+    """
+
+    def __init__(self, problem: str, *, transient: bool = False, retry_after_s: float | None = None) -> None:
+        self.transient = transient
+        self.retry_after_s = retry_after_s
+        super().__init__(problem)

@@ -57,6 +57,7 @@ ANYWHERE = {"numpy", "torch", "scipy", "einops", "yaml"}
 CONFINED = {
     "monai": ("transforms/", "data/"),
     "pydicom": ("io/dicom",),
+    "pynetdicom": ("serving/dicom_network",),  # of the `pacs` extra: associations with an archive
     "highdicom": ("io/dicom",),
     "nibabel": ("io/nifti",),
     "h5py": ("io/fastmri", "io/ismrmrd", "io/hdf5"),

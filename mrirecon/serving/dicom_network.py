@@ -1,0 +1,388 @@
+"""DICOM associations: the one file that knows pynetdicom.
+
+What the library leaves open is closed here: a peer that stops reading cannot block the sender for ever, a file is
+never held in memory as a whole, and the library's own log handlers, which would write user names and passwords into a
+debug log, are not attached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import P_DATA, MaximumLengthNotification, UserIdentityNegotiation
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
+
+from mrirecon.errors import ConfigError, FormatError, TransferError
+from mrirecon.io.dicom_service import commitment_request, instances_query
+from mrirecon.serving.credentials import Credentials
+from mrirecon.serving.destination import Destination
+from mrirecon.serving.outcome import status_text
+from mrirecon.serving.tls import certificate_problem
+
+ECHO, FIND, COMMITMENT = Verification, StudyRootQueryRetrieveInformationModelFind, StorageCommitmentPushModel
+MOST_CONTEXTS = 128  # odd one-byte numbers
+PLAIN_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+_LONGEST_FRAGMENT = 1 << 18  # of an archive that allows more, or any length
+_SHORTEST_FRAGMENT = 128
+_QUEUED = 32  # fragments between reading and sending
+_REASONS = {
+    (1, 2): "it does not speak this application context",
+    (1, 3): "it does not know our application entity title (--aet)",
+    (1, 7): "it does not have the application entity title in --to",
+    (2, 2): "it does not speak this protocol version",
+    (3, 1): "it is temporarily congested",
+    (3, 2): "it has too many associations",
+}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An archive and how to speak with it.
+
+    Parameters
+    ----------
+    destination
+        Its address.
+    calling
+        Our own application entity title.
+    credentials
+        Sent as user identity (PS3.7 D.3.3.7): user and passcode, or a token as JSON web token.
+    tls
+        Settings of encrypted connections, None for plain ones.
+    timeout_s
+        Longest silence at any point, seconds.
+    """
+
+    destination: Destination
+    calling: str
+    credentials: Credentials
+    tls: ssl.SSLContext | None
+    timeout_s: float
+
+
+class Link:
+    """An established association."""
+
+    def __init__(self, association: Association, peer: Peer) -> None:
+        self._association = association
+        self._peer = peer
+        self._messages = 0
+        self.accepted = frozenset(
+            (str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts
+        )
+
+    def offers(self, service: str) -> bool:
+        """Whether the archive accepted any context of this SOP class."""
+        return any(name == service for name, _ in self.accepted)
+
+    def echo(self) -> None:
+        """C-ECHO; `TransferError` if it is not answered with success."""
+        code = self._status(self._association.send_c_echo(msg_id=self._number()), "C-ECHO")
+        if code:
+            raise TransferError(f"{self._peer.destination} answers C-ECHO with {status_text(code)} (0x{code:04X})")
+
+    def store(self, path: Path) -> int:
+        """C-STORE of a file as it is, without decoding it; the status.
+
+        Raises
+        ------
+        TransferError
+            If the connection breaks or no answer comes in time.
+        FormatError
+            If the file cannot be read.
+        """
+        try:
+            with _library_settings():
+                status = self._association.send_c_store(path, msg_id=self._number())
+        except ConnectionError as error:
+            raise self._lost("C-STORE") from error
+        except RuntimeError as error:  # not established any more
+            raise self._lost("C-STORE") from error
+        except OSError as error:
+            raise FormatError(path, f"cannot be read any more ({error.strerror or error}); send it again") from error
+        return self._status(status, "C-STORE")
+
+    def find(self, study: str, series: str) -> Iterator[str]:
+        """C-FIND: identifiers of the instances of a series."""
+        answers = self._association.send_c_find(instances_query(study, series), FIND, msg_id=self._number())
+        for answer, found in answers:
+            code = self._status(answer, "C-FIND")
+            if code in (0xFF00, 0xFF01):
+                if found is not None and "SOPInstanceUID" in found:
+                    yield str(found.SOPInstanceUID)
+            elif code:
+                raise TransferError(f"{self._peer.destination} refuses the query: {status_text(code)} (0x{code:04X})")
+
+    def ask_commitment(self, objects: Sequence[tuple[str, str]]) -> str:
+        """N-ACTION of storage commitment for (class, instance) pairs; the transaction's identifier."""
+        transaction, request = commitment_request(objects)
+        instance = StorageCommitmentPushModelInstance
+        answer, _ = self._association.send_n_action(request, 1, COMMITMENT, instance, msg_id=self._number())
+        code = self._status(answer, "N-ACTION")
+        if code:
+            raise TransferError(
+                f"{self._peer.destination} refuses storage commitment: {status_text(code)} (0x{code:04X})"
+            )
+        return transaction
+
+    def _number(self) -> int:
+        self._messages = self._messages % 0xFFFF + 1
+        return self._messages
+
+    def _status(self, answer: Any, what: str) -> int:
+        if "Status" not in answer:  # the library's way to say that there was no answer
+            raise self._lost(what)
+        return int(answer.Status)
+
+    def _lost(self, what: str) -> TransferError:
+        return TransferError(
+            f"{self._peer.destination} ended the connection, or was silent for {self._peer.timeout_s:g} s, during "
+            f"{what}",
+            transient=True,
+        )
+
+
+@contextlib.contextmanager
+def association(
+    peer: Peer,
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    *,
+    on_report: Callable[[Any], None] | None = None,
+) -> Iterator[Link | None]:
+    """An association with `peer`, released at the end and aborted on an error; None if no context is accepted.
+
+    Parameters
+    ----------
+    peer
+        Whom to call.
+    contexts
+        At most 128 pairs of an SOP class and the transfer syntaxes to offer for it.
+    on_report
+        Gets the event information of N-EVENT-REPORT requests that arrive on this association.
+
+    Raises
+    ------
+    TransferError
+        If the archive cannot be reached, refuses, or does not answer.
+    """
+    entity = AE(ae_title=peer.calling)
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = peer.timeout_s
+    entity.network_timeout = None  # idle is decided by those who wait; silence during a message is bounded below
+    for name, syntaxes in contexts:
+        entity.add_requested_context(name, list(syntaxes))
+    where = peer.destination
+    handlers: list[Any] = [(evt.EVT_CONN_OPEN, _prepare_socket, [peer.timeout_s]), (evt.EVT_DATA_SENT, _answer_at_once)]
+    if on_report is not None:
+        handlers.append((evt.EVT_N_EVENT_REPORT, _report, [on_report]))
+    try:
+        with _library_settings():
+            link = entity.associate(
+                where.host,
+                where.port,
+                ae_title=where.title,
+                ext_neg=_identity(peer.credentials),  # type: ignore[arg-type]
+                tls_args=None if peer.tls is None else (peer.tls, where.host),
+                evt_handlers=handlers,
+            )
+    except OSError as error:  # the name is unknown
+        raise connection_problem(peer) from error
+    if not link.is_established:
+        if link.rejected_contexts:
+            yield None
+            return
+        raise _refusal(link, peer)
+    try:
+        _bound_memory(link, peer)
+        yield Link(link, peer)
+    except BaseException:
+        _drop(link)
+        raise
+    link.release()
+    if not link.is_released:
+        _drop(link)
+
+
+def _refusal(link: Association, peer: Peer) -> TransferError:
+    answer = link.acceptor.primitive
+    if not link.is_rejected or answer is None:
+        return connection_problem(peer)
+    source, reason = (answer.result_source or 0), (answer.diagnostic or 0)
+    return TransferError(
+        f"{peer.destination} refuses the association: {_REASONS.get((source, reason), 'it gives no reason')}",
+        transient=answer.result == 2,
+    )
+
+
+def connection_problem(peer: Peer) -> TransferError:
+    """Why there is no association, found out by connecting once more without the library, which keeps it to itself."""
+    where = peer.destination
+    try:
+        with socket.create_connection((where.host, where.port), timeout=peer.timeout_s) as plain:
+            if peer.tls is not None:
+                with peer.tls.wrap_socket(plain, server_hostname=where.host):
+                    pass
+    except socket.gaierror as error:
+        again = error.errno == socket.EAI_AGAIN
+        return TransferError(f"the host of {where} is not known; check its name", transient=again)
+    except ssl.SSLError as error:
+        return TransferError(certificate_problem(error, where.host))
+    except TimeoutError:
+        return TransferError(f"{where} does not answer within {peer.timeout_s:g} s", transient=True)
+    except OSError as error:
+        return TransferError(f"no connection to {where} ({error.strerror or type(error).__name__})", transient=True)
+    return TransferError(
+        f"{where} takes connections but does not answer an association request within {peer.timeout_s:g} s, or drops "
+        "it; is it a DICOM port, and encrypted (dicoms://) as asked for?",
+        transient=True,
+    )
+
+
+class ReportListener:
+    """A small server that takes N-EVENT-REPORT of one archive, for answers on an association of its own.
+
+    Parameters
+    ----------
+    peer
+        The archive; others are turned away by their title.
+    address, port
+        Where to listen; port 0 takes a free one.
+    on_report
+        Gets the event information.
+    tls
+        Server side settings, None for plain connections.
+    """
+
+    def __init__(
+        self, peer: Peer, address: str, port: int, *, on_report: Callable[[Any], None], tls: ssl.SSLContext | None
+    ) -> None:
+        entity = AE(ae_title=peer.calling)
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = peer.timeout_s
+        entity.require_called_aet = True
+        entity.require_calling_aet = [peer.destination.title]
+        entity.maximum_associations = 2
+        entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
+        entity.add_supported_context(ECHO)
+        handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, _report, [on_report])]
+        try:
+            with _library_settings():
+                self._server = entity.start_server((address, port), block=False, ssl_context=tls, evt_handlers=handlers)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on port {port} of {address} for storage commitment ({error.strerror or error}); "
+                "choose another port with --commit-port and tell the archive"
+            ) from error
+        self._entity = entity
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])  # type: ignore[union-attr]
+
+    def close(self) -> None:
+        """Stop listening and end what is open."""
+        self._entity.shutdown()
+
+
+def _report(event: Any, deliver: Callable[[Any], None]) -> tuple[int, None]:
+    if event.request.AffectedSOPClassUID != COMMITMENT:
+        return 0x0118, None
+    deliver(event.event_information)
+    return 0x0000, None
+
+
+def _identity(credentials: Credentials) -> list[UserIdentityNegotiation]:
+    if credentials.kind is None:
+        return []
+    item = UserIdentityNegotiation()
+    if credentials.token is not None:
+        item.user_identity_type = 5
+        item.primary_field = credentials.token.encode()
+    else:
+        item.user_identity_type = 2
+        item.primary_field = (credentials.user or "").encode()
+        item.secondary_field = (credentials.password or "").encode()
+    return [item]
+
+
+@contextlib.contextmanager
+def _library_settings() -> Iterator[None]:
+    """No log handlers on new associations; files are read in pieces while they are sent. Put back afterwards."""
+    before = _config.LOG_HANDLER_LEVEL, _config.STORE_SEND_CHUNKED_DATASET
+    _config.LOG_HANDLER_LEVEL, _config.STORE_SEND_CHUNKED_DATASET = "none", True
+    try:
+        yield
+    finally:
+        _config.LOG_HANDLER_LEVEL, _config.STORE_SEND_CHUNKED_DATASET = before
+
+
+def _prepare_socket(event: Any, timeout_s: float) -> None:
+    """Bound every send and receive, which the library leaves unbounded, and send small messages without delay."""
+    opened = event.assoc.dul.socket.socket
+    opened.settimeout(timeout_s)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _answer_at_once(event: Any) -> None:
+    """Acknowledge the archive's next packet at once (Linux): archives that write an answer in two pieces would
+    otherwise wait 40 ms for the acknowledgement of the first, with every file."""
+    quick = getattr(socket, "TCP_QUICKACK", None)
+    if quick is not None:
+        with contextlib.suppress(OSError, AttributeError):
+            event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, quick, 1)
+
+
+class _BoundedQueue(queue.Queue[Any]):
+    """Holds back fragments of a message until there is room; everything else passes."""
+
+    def __init__(self, link: Association) -> None:
+        super().__init__()
+        self._link = link
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if isinstance(item, P_DATA):
+            with self.not_full:
+                while self._qsize() >= _QUEUED:
+                    if not (self._link.is_established and self._link.dul.is_alive()):
+                        raise ConnectionError("the connection ended while a message was being sent")
+                    self.not_full.wait(0.1)
+        super().put(item, block, timeout)
+
+
+def _bound_memory(link: Association, peer: Peer) -> None:
+    link.dul.to_provider_queue = _BoundedQueue(link)
+    for item in link.acceptor.user_information:
+        if isinstance(item, MaximumLengthNotification):
+            asked = item.maximum_length_received
+            if 0 < asked < _SHORTEST_FRAGMENT:
+                raise TransferError(f"{peer.destination} allows fragments of {asked} bytes only, which is no service")
+            item.maximum_length_received = min(asked or _LONGEST_FRAGMENT, _LONGEST_FRAGMENT)
+
+
+def _drop(link: Association) -> None:
+    """Abort, politely for a moment, then by closing the socket under the library's threads."""
+    if not link.is_aborted:
+        link.abort(block=False)
+        deadline = time.monotonic() + 0.2
+        while link.dul.is_alive() and not link.dul.to_provider_queue.empty() and time.monotonic() < deadline:
+            time.sleep(0.005)
+    with contextlib.suppress(OSError, AttributeError):
+        link.dul.socket.socket.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+    ending = threading.Thread(target=link.kill, daemon=True)
+    ending.start()
+    ending.join(2.0)
