@@ -99,22 +99,37 @@ def simulated_cases(problems: MRIProblems, specs: Path, root: str | Path | None)
 
 
 def slice_stacks(spec: DataSpec, split: str, root: Path) -> tuple[NDArray[np.float32], ...]:
-    """Magnitude volumes (slice, y, x), cut along the axis of the thickest voxels.
+    """The volumes of `slice_stacks_with_sizes` alone."""
+    return tuple(stack for stack, _ in slice_stacks_with_sizes(spec, split, root))
+
+
+def slice_stacks_with_sizes(
+    spec: DataSpec, split: str, root: Path
+) -> tuple[tuple[NDArray[np.float32], tuple[float, float, float]], ...]:
+    """Magnitude volumes (slice, y, x), cut along the axis of the thickest voxels, and their voxel sizes (z, y, x).
 
     NIfTI slices are turned to the standard radiological view, so that pictures are the right way up; the other formats
     are left as they are stored.
     """
     if spec.reader != "nifti":
         volumes = read_volumes(spec, split, root)
-        return tuple(np.moveaxis(v.magnitude, int(np.argmax(v.voxel_size_mm)), 0) for v in volumes)
+        return tuple(_thickest_first(v.magnitude, v.voxel_size_mm) for v in volumes)
     stacks = []
     for path in split_files(spec, split, root):
         values, geometry = read_nifti(path)
         axis = int(np.argmax(geometry.voxel_size_mm))
         if axis == 0:
-            values, _, _ = reordered(values, geometry, Protocol(), standard_view(geometry))
-        stacks.append(np.abs(np.moveaxis(values, axis, 0)))
+            values, geometry, _ = reordered(values, geometry, Protocol(), standard_view(geometry))
+        stacks.append(_thickest_first(np.abs(values), geometry.voxel_size_mm, axis))
     return tuple(stacks)
+
+
+def _thickest_first(
+    magnitude: NDArray[np.float32], sizes: tuple[float, float, float], axis: int | None = None
+) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
+    axis = int(np.argmax(sizes)) if axis is None else axis
+    others = [sizes[i] for i in range(3) if i != axis]
+    return np.moveaxis(magnitude, axis, 0), (sizes[axis], others[0], others[1])
 
 
 def chosen_slices(volume: NDArray[np.float32], n: int) -> list[tuple[int, Tensor]]:

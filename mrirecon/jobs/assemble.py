@@ -40,6 +40,14 @@ def final_geometry(
     origin; finally keep the chosen slices.
     """
     volume = np.stack(planes, axis=2 if scan.is_3d else 0)
+    geometry = final_grid(scan, crop=crop).crop((chosen.start, 0, 0))
+    if scan.is_3d:
+        volume = volume[chosen.start : chosen.stop]
+    return np.ascontiguousarray(volume), geometry
+
+
+def final_grid(scan: Scan, *, crop: bool) -> Geometry:
+    """The grid of the whole reconstructed volume; the encoded one when `crop` is off."""
     shape, geometry = scan.grid_shape, scan.geometry
     if crop:
         encoding = scan.encoding
@@ -54,8 +62,5 @@ def final_geometry(
             )
             final[axis] = encoding.recon_matrix[axis]
         resampled = geometry.resampled(shape, (target[0], target[1], target[2]))
-        geometry = resampled.centred_crop((target[0], target[1], target[2]), (final[0], final[1], final[2]))
-    geometry = geometry.crop((chosen.start, 0, 0))
-    if scan.is_3d:
-        volume = volume[chosen.start : chosen.stop]
-    return np.ascontiguousarray(volume), geometry
+        return resampled.centred_crop((target[0], target[1], target[2]), (final[0], final[1], final[2]))
+    return geometry

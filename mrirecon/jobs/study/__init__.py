@@ -1,0 +1,1 @@
+"""Running a study: inputs, plan, cells, and whoever computes them."""
