@@ -18,7 +18,9 @@ from mrirecon.cli.demo import add_demo
 from mrirecon.cli.inspect import add_inspect
 from mrirecon.cli.recon import add_recon
 from mrirecon.cli.restore import add_restore
+from mrirecon.cli.serve import add_serve
 from mrirecon.cli.train import add_train
+from mrirecon.cli.view import add_view
 from mrirecon.errors import MrireconError
 
 COMMANDS = (
@@ -28,6 +30,8 @@ COMMANDS = (
     add_restore,
     add_train,
     add_data,
+    add_serve,
+    add_view,
 )
 """In the order of the help."""
 

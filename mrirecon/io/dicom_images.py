@@ -63,7 +63,7 @@ def _volume(group: list[tuple[Path, Dataset]]) -> tuple[NDArray[np.float32], tup
             raise FormatError(path, "is not parallel to the first slice of its series", key="ImageOrientationPatient")
         placed.append((float(np.array(image.ImagePositionPatient, dtype=float) @ normal), path, image))
     placed.sort(key=lambda item: item[0])
-    slices = [_pixels(path, image) for _, path, image in placed]
+    slices = [pixel_values(path, image) for _, path, image in placed]
     dy, dx = (float(size) for size in first.PixelSpacing)
     steps = np.diff([position for position, _, _ in placed])
     dz = float(np.median(steps)) if len(steps) else float(first.get("SliceThickness") or 1.0)
@@ -72,7 +72,8 @@ def _volume(group: list[tuple[Path, Dataset]]) -> tuple[NDArray[np.float32], tup
     return np.stack(slices), (dz, dy, dx)
 
 
-def _pixels(path: Path, image: Dataset) -> NDArray[np.float32]:
+def pixel_values(path: Path, image: Dataset) -> NDArray[np.float32]:
+    """Pixels (y, x) with rescale slope and intercept applied; `FormatError` if they cannot be decoded."""
     try:
         values = image.pixel_array.astype(np.float32)
     except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:

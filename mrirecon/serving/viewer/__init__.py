@@ -1,0 +1,1 @@
+"""The viewer: a page on this machine that shows a folder of results."""
