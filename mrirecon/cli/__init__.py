@@ -18,6 +18,7 @@ from mrirecon.cli.demo import add_demo
 from mrirecon.cli.inspect import add_inspect
 from mrirecon.cli.recon import add_recon
 from mrirecon.cli.restore import add_restore
+from mrirecon.cli.send import add_send
 from mrirecon.cli.serve import add_serve
 from mrirecon.cli.train import add_train
 from mrirecon.cli.view import add_view
@@ -30,6 +31,7 @@ COMMANDS = (
     add_restore,
     add_train,
     add_data,
+    add_send,
     add_serve,
     add_view,
 )

@@ -13,6 +13,7 @@ from mrirecon.serving.backoff import Backoff
 from mrirecon.serving.journal import Journal
 from mrirecon.serving.outcome import Outcome
 
+UNANSWERED = Outcome("refused", None, "no answer of the archive")
 _QUERIES = 4  # an archive may index what it stored a moment later
 
 
@@ -87,6 +88,11 @@ class PushResult:
     failures: dict[str, Outcome]
     found: frozenset[str] | None
     problem: TransferError | None
+
+    @property
+    def failures_answered(self) -> bool:
+        """Whether the archive itself said no to any object."""
+        return any(outcome is not UNANSWERED for outcome in self.failures.values())
 
 
 def push(
@@ -171,14 +177,13 @@ def _judge(
         if o.sop_instance in unclear and found is not None and o.sop_instance in found:
             journal.add(archive.name, o)
             stored |= {o.sop_instance}
-    missing = Outcome("refused", None, "no answer of the archive")
     return PushResult(
         total=len(objects),
         earlier=len(known),
         confirmed=frozenset(stored),
         warnings={uid: a for uid, a in answers.items() if a.warning},
         failures={
-            o.sop_instance: answers.get(o.sop_instance, missing) for o in objects if o.sop_instance not in stored
+            o.sop_instance: answers.get(o.sop_instance, UNANSWERED) for o in objects if o.sop_instance not in stored
         },
         found=found,
         problem=problem,

@@ -44,18 +44,49 @@ def client_context(
         raise FormatError(str(authority), "holds no certificate in PEM form that could be trusted") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if certificate is not None:
-        for path in (certificate, *([key] if key is not None else [])):
-            if not path.is_file():
-                raise FormatError(path, "does not exist, expected a PEM file")
-        try:  # an empty password instead of none: OpenSSL would ask on the terminal
-            context.load_cert_chain(certificate, key, password=key_password or "")
-        except (OSError, ValueError):
-            raise FormatError(
-                key or certificate,
-                "certificate and key cannot be used: expected PEM, a key that belongs to the certificate, and its "
-                "password, where it has one, in MRIRECON_PACS_KEY_PASSWORD",
-            ) from None
+        _load_own(context, certificate, key, key_password)
     return context
+
+
+def server_context(
+    *, authority: Path | None, certificate: Path | None, key: Path | None = None, key_password: str | None = None
+) -> ssl.SSLContext:
+    """Settings of a TLS server that takes only clients with a certificate signed by `authority`.
+
+    Raises
+    ------
+    ConfigError
+        If the authority or our own certificate is missing.
+    FormatError
+        If a file cannot be used.
+    """
+    if authority is None or certificate is None:
+        raise ConfigError(
+            "--commit-port with TLS listens for an encrypted connection and needs --certificate (ours) and --ca "
+            "(whose clients to take); or take the answer on our own association with --commit-port 0"
+        )
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority))
+    except (OSError, ValueError) as error:
+        raise FormatError(authority, "holds no certificate in PEM form that could be trusted") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    _load_own(context, certificate, key, key_password)
+    return context
+
+
+def _load_own(context: ssl.SSLContext, certificate: Path, key: Path | None, key_password: str | None) -> None:
+    for path in (certificate, *([key] if key is not None else [])):
+        if not path.is_file():
+            raise FormatError(path, "does not exist, expected a PEM file")
+    try:  # an empty password instead of none: OpenSSL would ask on the terminal
+        context.load_cert_chain(certificate, key, password=key_password or "")
+    except (OSError, ValueError):
+        raise FormatError(
+            key or certificate,
+            "certificate and key cannot be used: expected PEM, a key that belongs to the certificate, and its "
+            "password, where it has one, in MRIRECON_PACS_KEY_PASSWORD",
+        ) from None
 
 
 def certificate_problem(error: ssl.SSLError, host: str) -> str:
