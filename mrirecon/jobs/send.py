@@ -16,6 +16,7 @@ from mrirecon.jobs.reporting import Reporter, Silent
 from mrirecon.serving.backoff import Backoff
 from mrirecon.serving.credentials import Credentials, credentials_from
 from mrirecon.serving.destination import Destination, entity_title, is_this_machine, parse_destination
+from mrirecon.serving.dicom_peer import Peer
 from mrirecon.serving.journal import Journal
 from mrirecon.serving.push import Archive, Commitment, PushResult, push
 from mrirecon.serving.tls import client_context, server_context
@@ -198,7 +199,6 @@ def _archive(destination: Destination, credentials: Credentials, options: SendOp
         return WebArchive(destination, credentials=credentials, tls=tls, timeout_s=options.timeout_s)
     try:
         from mrirecon.serving.dicom_archive import CommitmentAnswer, DicomArchive
-        from mrirecon.serving.dicom_network import Peer
     except ImportError as error:
         raise MissingDependencyError(
             "dicom:// addresses need pynetdicom: pip install -c constraints.txt -e '.[pacs]'; https:// needs nothing"

@@ -20,10 +20,10 @@ from mrirecon.serving.dicom_network import (
     MOST_CONTEXTS,
     PLAIN_SYNTAXES,
     Link,
-    Peer,
     ReportListener,
     association,
 )
+from mrirecon.serving.dicom_peer import Peer
 from mrirecon.serving.outcome import Outcome, outcome_of, status_text
 from mrirecon.serving.push import Commitment
 

@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,15 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from mrirecon.errors import ConfigError, FormatError, TransferError
 from mrirecon.io.dicom_service import commitment_request, instances_query
 from mrirecon.serving.credentials import Credentials
-from mrirecon.serving.destination import Destination
+from mrirecon.serving.dicom_peer import Peer, connection_problem
 from mrirecon.serving.outcome import status_text
-from mrirecon.serving.tls import certificate_problem
 
 ECHO, FIND, COMMITMENT = Verification, StudyRootQueryRetrieveInformationModelFind, StorageCommitmentPushModel
 MOST_CONTEXTS = 128  # odd one-byte numbers
 PLAIN_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 _LONGEST_FRAGMENT = 1 << 18  # of an archive that allows more, or any length
 _SHORTEST_FRAGMENT = 128
+_PATIENCE_S = 2.0
 _QUEUED = 32  # fragments between reading and sending
 _REASONS = {
     (1, 2): "it does not speak this application context",
@@ -49,31 +48,6 @@ _REASONS = {
     (3, 1): "it is temporarily congested",
     (3, 2): "it has too many associations",
 }
-
-
-@dataclass(frozen=True)
-class Peer:
-    """An archive and how to speak with it.
-
-    Parameters
-    ----------
-    destination
-        Its address.
-    calling
-        Our own application entity title.
-    credentials
-        Sent as user identity (PS3.7 D.3.3.7): user and passcode, or a token as JSON web token.
-    tls
-        Settings of encrypted connections, None for plain ones.
-    timeout_s
-        Longest silence at any point, seconds.
-    """
-
-    destination: Destination
-    calling: str
-    credentials: Credentials
-    tls: ssl.SSLContext | None
-    timeout_s: float
 
 
 class Link:
@@ -189,7 +163,7 @@ def association(
     where = peer.destination
     handlers: list[Any] = [(evt.EVT_CONN_OPEN, _prepare_socket, [peer.timeout_s]), (evt.EVT_DATA_SENT, _answer_at_once)]
     if on_report is not None:
-        handlers.append((evt.EVT_N_EVENT_REPORT, _report, [on_report]))
+        handlers += _Reports(on_report).handlers
     try:
         with _library_settings():
             link = entity.associate(
@@ -229,30 +203,6 @@ def _refusal(link: Association, peer: Peer) -> TransferError:
     )
 
 
-def connection_problem(peer: Peer) -> TransferError:
-    """Why there is no association, found out by connecting once more without the library, which keeps it to itself."""
-    where = peer.destination
-    try:
-        with socket.create_connection((where.host, where.port), timeout=peer.timeout_s) as plain:
-            if peer.tls is not None:
-                with peer.tls.wrap_socket(plain, server_hostname=where.host):
-                    pass
-    except socket.gaierror as error:
-        again = error.errno == socket.EAI_AGAIN
-        return TransferError(f"the host of {where} is not known; check its name", transient=again)
-    except ssl.SSLError as error:
-        return TransferError(certificate_problem(error, where.host))
-    except TimeoutError:
-        return TransferError(f"{where} does not answer within {peer.timeout_s:g} s", transient=True)
-    except OSError as error:
-        return TransferError(f"no connection to {where} ({error.strerror or type(error).__name__})", transient=True)
-    return TransferError(
-        f"{where} takes connections but does not answer an association request within {peer.timeout_s:g} s, or drops "
-        "it; is it a DICOM port, and encrypted (dicoms://) as asked for?",
-        transient=True,
-    )
-
-
 class ReportListener:
     """A small server that takes N-EVENT-REPORT of one archive, for answers on an association of its own.
 
@@ -278,10 +228,11 @@ class ReportListener:
         entity.maximum_associations = 2
         entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
         entity.add_supported_context(ECHO)
-        handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, _report, [on_report])]
         try:
             with _library_settings():
-                self._server = entity.start_server((address, port), block=False, ssl_context=tls, evt_handlers=handlers)
+                self._server = entity.start_server(
+                    (address, port), block=False, ssl_context=tls, evt_handlers=_Reports(on_report).handlers
+                )
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on port {port} of {address} for storage commitment ({error.strerror or error}); "
@@ -295,15 +246,34 @@ class ReportListener:
         return int(self._server.server_address[1])  # type: ignore[union-attr]
 
     def close(self) -> None:
-        """Stop listening and end what is open."""
+        """Stop listening; an association that is open gets a moment to end by itself."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while self._entity.active_associations and time.monotonic() < deadline:
+            time.sleep(0.01)
         self._entity.shutdown()
 
 
-def _report(event: Any, deliver: Callable[[Any], None]) -> tuple[int, None]:
-    if event.request.AffectedSOPClassUID != COMMITMENT:
-        return 0x0118, None
-    deliver(event.event_information)
-    return 0x0000, None
+class _Reports:
+    """Delivers N-EVENT-REPORT after our answer to it has left: who gets the report may end the association."""
+
+    def __init__(self, deliver: Callable[[Any], None]) -> None:
+        self._deliver = deliver
+        self._answering: dict[int, Any] = {}
+
+    @property
+    def handlers(self) -> list[Any]:
+        return [(evt.EVT_N_EVENT_REPORT, self._received), (evt.EVT_PDU_SENT, self._sent)]
+
+    def _received(self, event: Any) -> tuple[int, None]:
+        if event.request.AffectedSOPClassUID != COMMITMENT:
+            return 0x0118, None
+        self._answering[id(event.assoc)] = event.event_information
+        return 0x0000, None
+
+    def _sent(self, event: Any) -> None:
+        report = self._answering.pop(id(event.assoc), None)
+        if report is not None:
+            self._deliver(report)
 
 
 def _identity(credentials: Credentials) -> list[UserIdentityNegotiation]:

@@ -34,7 +34,7 @@ class StowBody:
     @property
     def length(self) -> int:
         """Bytes of the message, known beforehand because many servers do not take chunks."""
-        heads = sum(len(self._head(o, i)) for i, o in enumerate(self.objects))
+        heads = sum(len(self._head(i)) for i in range(len(self.objects)))
         return heads + sum(o.size for o in self.objects) + len(self._tail())
 
     def blocks(self) -> Iterator[bytes]:
@@ -47,14 +47,14 @@ class StowBody:
             and must not be finished.
         """
         for i, o in enumerate(self.objects):
-            yield self._head(o, i)
+            yield self._head(i)
             yield from _content(o)
         yield self._tail()
 
-    def _head(self, o: DicomObject, number: int) -> bytes:
+    def _head(self, number: int) -> bytes:
+        """Without the transfer syntax, which the file says itself: not every server takes the parameter."""
         lead = "" if number == 0 else "\r\n"
-        kind = f"application/dicom; transfer-syntax={o.transfer_syntax}"
-        return f"{lead}--{self._boundary}\r\nContent-Type: {kind}\r\n\r\n".encode("ascii")
+        return f"{lead}--{self._boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii")
 
     def _tail(self) -> bytes:
         return f"\r\n--{self._boundary}--\r\n".encode("ascii")
