@@ -15,7 +15,7 @@ from mrirecon.evaluation.readers.options import REFERENCE, ReaderOptions
 from mrirecon.evaluation.readers.secret import Secret
 
 LEAST_DISTANCE = 20
-"""Items between a series and its repetition, or a third of the list where that is shorter."""
+"""Items from a series to its repetition, or a quarter of the list where that is shorter."""
 _RESTARTS = 30
 
 
@@ -143,35 +143,45 @@ def _order(items: Sequence[Item], generator: np.random.Generator) -> list[Item]:
 
 
 def _walk(items: Sequence[Item], generator: np.random.Generator) -> list[Item]:
+    """One step after another at random among what is allowed; what is shown twice comes first in time for that."""
     left = [items[i] for i in generator.permutation(len(items))]
     distance = _distance(len(items))
+    waiting = {item.repeat_of for item in items if item.repeat_of}
     order: list[Item] = []
     while left:
         last = order[-1].shown[0].input if order else None
-        recent = {item.repeat_of or item.code for item in order[-distance:]} if distance else set()
+        recent = {item.code for item in order[-distance:]} if distance else set()
         counts = Counter(item.shown[0].input for item in left)
-        crowded = [name for name, count in counts.items() if 2 * count > len(left) and name != last]
-        allowed = [
-            item
-            for item in left
-            if item.shown[0].input != last
-            and (item.repeat_of or item.code) not in recent
-            and (not crowded or item.shown[0].input in crowded)
+        crowded = {name for name, count in counts.items() if 2 * count > len(left) and name != last}
+        unseen = {item.code for item in left}
+        possible = [item for item in left if item.repeat_of not in unseen]
+        urgent = [item for item in possible if item.code in waiting]
+        if len(left) - len(urgent) > 2 * distance:
+            urgent = []
+        fitting = [
+            [item for item in some if item.shown[0].input != last and item.repeat_of not in recent]
+            for some in (urgent, possible)
         ]
-        chosen = (allowed or left)[0]
+        chosen = _first(
+            [item for some in fitting for item in some if not crowded or item.shown[0].input in crowded],
+            *fitting,
+            possible,
+        )
         left.remove(chosen)
         order.append(chosen)
     return order
 
 
+def _first(*choices: Sequence[Item]) -> Item:
+    return next(some[0] for some in choices if some)
+
+
 def _distance(count: int) -> int:
-    return min(LEAST_DISTANCE, count // 3)
+    return min(LEAST_DISTANCE, count // 4)
 
 
 def _faults(order: Sequence[Item]) -> int:
     places = {item.code: i for i, item in enumerate(order)}
     same = sum(a.shown[0].input == b.shown[0].input for a, b in pairwise(order))
-    near = sum(
-        abs(places[item.repeat_of] - i) <= _distance(len(order)) for i, item in enumerate(order) if item.repeat_of
-    )
+    near = sum(i - places[item.repeat_of] <= _distance(len(order)) for i, item in enumerate(order) if item.repeat_of)
     return same + near
