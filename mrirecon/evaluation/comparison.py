@@ -43,7 +43,7 @@ class Runner:
     seed
         Of the samplers.
     circumstances
-        What else decides the figures, such as the precision of networks.
+        What else decides the figures of networks, such as their precision.
     """
 
     methods: dict[str, MethodChoice]
@@ -122,10 +122,9 @@ class Runner:
     ) -> Cell:
         method = choice if isinstance(choice, Hole) else self._method(choice, case)
         identity = {"hole": method.reason} if isinstance(method, Hole) else method.identity
+        circumstances = self.circumstances if identity else {}  # classical methods have no identity and no networks
         described = "none" if isinstance(choice, Hole) else to_mapping(choice)
-        digest = fingerprint(
-            case.identity, described, identity, self.circumstances, self.seed, self.perceptual is not None
-        )
+        digest = fingerprint(case.identity, described, identity, circumstances, self.seed, self.perceptual is not None)
         known = store.get(case.name, name, digest)
         if known is not None and (known.hole or not picture or store.picture(case.name, name) is not None):
             return known
