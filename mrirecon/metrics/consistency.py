@@ -10,6 +10,7 @@ from torch import Tensor
 from mrirecon.errors import ShapeError
 from mrirecon.metrics.measures import ResidualMeasure
 from mrirecon.metrics.passport import MetricDefinition
+from mrirecon.metrics.residual_noise import whitened
 from mrirecon.metrics.score import Score
 from mrirecon.operators.base import ForwardOperator
 
@@ -87,17 +88,7 @@ def _norm(values: Tensor) -> float:
 
 
 def _whitened(residual: Tensor, covariance: Tensor, operator: ForwardOperator) -> Tensor:
-    """Coils mixed so that their noise has unit variance per real component: sqrt(2) L^-1 r."""
     axes = operator.codomain.axes
     if "coil" not in axes:
         raise ShapeError(f"a `covariance` goes with data of several coils, got the axes {axes}; give `sigma`")
-    axis = residual.ndim - len(axes) + axes.index("coil")
-    n_coils = residual.shape[axis]
-    if covariance.shape != (n_coils, n_coils):
-        raise ShapeError(f"`covariance` must have shape ({n_coils}, {n_coils}), got {tuple(covariance.shape)}")
-    factor, info = torch.linalg.cholesky_ex(covariance.to(torch.complex128))
-    if int(info) != 0:
-        raise ShapeError("`covariance` must be positive definite; a channel is dead or two are copies: leave one out")
-    flat = residual.movedim(axis, 0).reshape(n_coils, -1).to(torch.complex128)
-    white: Tensor = math.sqrt(2) * torch.linalg.solve_triangular(factor, flat, upper=False)
-    return white
+    return whitened(residual, covariance, axis=axes.index("coil") - len(axes))

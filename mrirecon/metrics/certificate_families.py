@@ -1,0 +1,125 @@
+"""The families of tests of a certificate: which slices, lines and coils disagree with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrirecon.metrics.residual_energy import ResidualEnergy
+
+Floats = NDArray[np.float64]
+Planes: TypeAlias = Literal["slices", "readout"]
+Tail: TypeAlias = Callable[[Floats, Floats, Floats, int], Floats]
+"""``tail(energy, mean, variance, channels)``: probability of at least this energy."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A part of k-space whose misfit noise does not explain.
+
+    Parameters
+    ----------
+    kind
+        ``slice``, ``line`` or ``coil``.
+    index
+        0 is the first; of a line, its position on the axis `CertificateResult.axis`.
+    plane
+        Slice of a line; None where lines are summed over all planes.
+    ratio
+        Misfit over its expectation.
+    p_value
+        Corrected for the family (Holm) and for its share of the false-alarm rate.
+    """
+
+    kind: Literal["slice", "line", "coil"]
+    index: int
+    plane: int | None
+    ratio: float
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedEnergy:
+    """Mean and variance that the sums of one plane have when nothing but noise is left.
+
+    Parameters
+    ----------
+    mean, variance
+        Of the whole plane.
+    line_mean, line_variance, coil_mean, coil_variance
+        Of its lines and of its coils.
+    replicas
+        Draws behind the means; None if they are known.
+    """
+
+    mean: float
+    variance: float
+    line_mean: Floats
+    line_variance: Floats
+    coil_mean: Floats
+    coil_variance: Floats
+    replicas: int | None = None
+
+    @classmethod
+    def of_noise(cls, energy: ResidualEnergy) -> ExpectedEnergy:
+        """Of white noise: 2 N and 4 N for N complex samples."""
+        lines = 2.0 * np.array(energy.line_samples, dtype=np.float64)
+        coils = np.full(len(energy.coil_energy), 2.0 * energy.coil_samples)
+        return cls(float(lines.sum()), 2 * float(lines.sum()), lines, 2 * lines, coils, 2 * coils)
+
+
+def lines(
+    energies: Sequence[ResidualEnergy], expected: Sequence[ExpectedEnergy], tail: Tail, *, planes: Planes
+) -> list[Finding]:
+    """Every line of every slice or, where planes are positions along the readout, every line of the volume."""
+    places = [(i, line) for i, energy in enumerate(energies) for line in energy.lines]
+    channels = energies[0].samples // energies[0].coil_samples
+    values = np.array(
+        [
+            np.concatenate([np.asarray(e.line_energy, dtype=np.float64) for e in energies]),
+            np.concatenate([r.line_mean for r in expected]),
+            np.concatenate([r.line_variance for r in expected]),
+        ]
+    )
+    if planes == "readout":
+        positions, where = np.unique([line for _, line in places], return_inverse=True)
+        values = np.array([np.bincount(where, weights=row) for row in values])
+        named: list[tuple[int | None, int]] = [(None, int(line)) for line in positions]
+    else:
+        named = [(i if len(energies) > 1 else None, line) for i, line in places]
+    found = tail(values[0], values[1], values[2], channels)
+    return [
+        Finding("line", line, plane, float(value / mean), float(p))
+        for (plane, line), value, mean, p in zip(named, values[0], values[1], found, strict=True)
+    ]
+
+
+def coils(energies: Sequence[ResidualEnergy], expected: Sequence[ExpectedEnergy], tail: Tail) -> list[Finding]:
+    """Every receive coil over all planes; each was normalised by its own noise alone."""
+    values = np.sum([e.coil_energy for e in energies], axis=0)
+    mean, variance = (
+        np.sum([r.coil_mean for r in expected], axis=0),
+        np.sum([r.coil_variance for r in expected], axis=0),
+    )
+    found = tail(values, mean, variance, 1)
+    return [Finding("coil", i, None, float(values[i] / mean[i]), float(p)) for i, p in enumerate(found)]
+
+
+def slices(energies: Sequence[ResidualEnergy], expected: Sequence[ExpectedEnergy], tail: Tail) -> list[Finding]:
+    """Every slice as a whole."""
+    values = np.array([e.energy for e in energies])
+    mean, variance = np.array([r.mean for r in expected]), np.array([r.variance for r in expected])
+    found = tail(values, mean, variance, energies[0].samples // energies[0].coil_samples)
+    return [Finding("slice", i, None, float(values[i] / mean[i]), float(p)) for i, p in enumerate(found)]
+
+
+def holm(p_values: Floats) -> Floats:
+    """Holm's adjusted p-values, not cut at 1 so that they can be divided by a share of the error rate."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1))
+    return adjusted

@@ -1,0 +1,109 @@
+"""The sentences of a certificate: for readers of images, not for statisticians."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Place = tuple[str, int, int | None]
+"""(kind, index, slice) of a finding."""
+_NAMED = 6
+
+
+def verdict_sentence(
+    *,
+    failed: bool,
+    misfit: float,
+    expected: float,
+    p_value: float,
+    unexplained: float,
+    findings: Sequence[Place],
+    axis: str,
+    false_alarm_rate: float,
+    empty_lines: int = 0,
+) -> str:
+    """What was found; numbers first in words, then as figures.
+
+    Parameters
+    ----------
+    misfit, expected
+        Per measured real component in units of the noise variance.
+    unexplained
+        Misfit beyond the expectation, relative to the data.
+    findings
+        Slices, lines and coils that stand out, the clearest first.
+    empty_lines
+        Lines of the mask without data.
+    """
+    chance = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+    figures = f"misfit {misfit:.3g} times the noise variance, {expected:.3g} expected, {chance}"
+    if not failed:
+        return (
+            f"PASS: where k-space was measured, the image agrees with the measurement as well as the noise allows "
+            f"({figures}; a faultless image would fail in {100 * false_alarm_rate:.3g} % of scans)."
+        )
+    if empty_lines:
+        return (
+            f"FAIL: the sampling mask does not belong to the data: {empty_lines} of its lines hold no measurement, not "
+            f"even noise; the others: {figures}."
+        )
+    size = f"{100 * unexplained:.2g} % of the signal"
+    where = _places(findings, axis)
+    return (
+        f"FAIL: where k-space was measured, the image differs from the measurement by more than noise ({figures}); "
+        f"the difference is {size}{'; ' + where if where else ''}."
+    )
+
+
+def limits_sentence(measured_share: float, noise_source: str, *, bound: bool) -> str:
+    """What the certificate cannot say."""
+    sentences = [
+        f"It compares the image with the {100 * measured_share:.3g} % of k-space that were measured and cannot vouch "
+        "for what was not measured: detail there comes from the reconstruction method alone."
+    ]
+    if noise_source == "edges":
+        sentences.append(
+            "The noise level was estimated from the edges of k-space, an upper estimate: small errors may pass."
+        )
+    if bound:
+        sentences.append("The image was fitted to the same data, which hides errors that the fit has adapted to.")
+    return " ".join(sentences)
+
+
+def untested_sentence(reason: str) -> str:
+    """Why there is no verdict."""
+    return f"NOT TESTED: {reason}. This is not a pass: nothing is known about agreement with the data."
+
+
+def _places(findings: Sequence[Place], axis: str) -> str:
+    """``most in lines kx 3 to 7 of slice 2, coil 1``: at most `_NAMED` of every kind."""
+    parts = []
+    found = [index for kind, index, _ in findings if kind == "slice"]
+    if found:
+        parts.append(f"slice{'s' * (len(found) > 1)} {_listed(found)}")
+    by_slice: dict[int | None, list[int]] = {}
+    for kind, index, plane in findings:
+        if kind == "line":
+            by_slice.setdefault(plane, []).append(index)
+    for plane, places in list(by_slice.items())[:_NAMED]:
+        where = "" if plane is None else f" of slice {plane}"
+        parts.append(f"line{'s' * (len(places) > 1)} {axis} {_listed(places)}{where}")
+    if len(by_slice) > _NAMED:
+        parts.append(f"lines of {len(by_slice) - _NAMED} more slices")
+    found = [index for kind, index, _ in findings if kind == "coil"]
+    if found:
+        parts.append(f"coil{'s' * (len(found) > 1)} {_listed(found)}")
+    return "it stands out in " + ", ".join(parts) + " (counted from 0)" if parts else ""
+
+
+def _listed(indices: Sequence[int]) -> str:
+    """The first runs as ``3 to 7, 12``, and how many more."""
+    ordered = sorted(set(indices))
+    runs: list[list[int]] = []
+    for index in ordered:
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    shown = ", ".join(f"{r[0]}" if len(r) == 1 else f"{r[0]} to {r[-1]}" for r in runs[:_NAMED])
+    more = sum(len(r) for r in runs[_NAMED:])
+    return f"{shown} and {more} more" if more else shown
