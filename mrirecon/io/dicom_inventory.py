@@ -112,14 +112,16 @@ def dicom_inventory(folder: str | Path) -> Inventory:
     objects: list[DicomObject] = []
     foreign: list[Path] = []
     directories = 0
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        header = _header(path)
-        if header is None:
-            foreign.append(path)
-        elif header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
-            directories += 1
-        else:
-            objects.append(_object(path, header))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd values are somebody else's business: files are sent as they are
+        for path in sorted(p for p in root.rglob("*") if p.is_file()):
+            header = _header(path)
+            if header is None:
+                foreign.append(path)
+            elif header.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
+                directories += 1
+            else:
+                objects.append(_object(path, header))
     if foreign:
         raise FormatError(root, _foreign_text(root, foreign, len(objects)))
     if not objects:
@@ -130,17 +132,13 @@ def dicom_inventory(folder: str | Path) -> Inventory:
 
 def _header(path: Path) -> Any:
     """The data set up to the series identifier with its file header; None if the file is no DICOM file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd values are somebody else's business: the file is sent as it is
-        try:
-            with path.open("rb") as file:
-                return read_partial(file, stop_when=lambda tag, vr, length: int(tag) > _LAST)
-        except InvalidDicomError:
-            return None
-        except (OSError, EOFError, ValueError, AttributeError, NotImplementedError) as error:
-            raise FormatError(
-                path, f"cannot be read ({type(error).__name__}); write it again or leave it out"
-            ) from error
+    try:
+        with path.open("rb") as file:
+            return read_partial(file, stop_when=lambda tag, vr, length: int(tag) > _LAST)
+    except InvalidDicomError:
+        return None
+    except (OSError, EOFError, ValueError, AttributeError, NotImplementedError) as error:
+        raise FormatError(path, f"cannot be read ({type(error).__name__}); write it again or leave it out") from error
 
 
 def _object(path: Path, header: Dataset) -> DicomObject:
