@@ -73,7 +73,10 @@ CONFINED = {
     "fastmri": ("reconstruction/learned/",),
     "lpips": ("metrics/perceptual",),
     "cryptography": ("evaluation/readers/key",),  # of the `study` extra: keys of reader studies with a passphrase
-    "matplotlib": ("evaluation/plots",),  # of the `study` extra: curves for a report, never for an image
+    "matplotlib": ("evaluation/plots", "evaluation/report/plots"),  # of the `study` extra: the figures of reports
+    "pyarrow": ("evaluation/study/tables",),  # of the `tables` extra: scores.parquet beside scores.csv
+    "distributed": ("jobs/study/dask_cluster",),  # of the `cluster` extra, with Dask and dask-jobqueue
+    "dask_jobqueue": ("jobs/study/dask_cluster",),
     "torchvision": (),
     "dipy": (),
 }

@@ -1,0 +1,68 @@
+"""Which way a metric is better, its unit, and the name a reader knows it by."""
+
+from __future__ import annotations
+
+from mrirecon.evaluation.statistics.observations import Measure
+from mrirecon.metrics.measures import HfenMeasure, ResidualMeasure
+from mrirecon.metrics.passport import MetricDefinition
+from mrirecon.metrics.score import WHOLE
+
+HIGHER = ("psnr", "ssim", "vif", "haarpsi")
+LOWER = ("nmse", "hfen", "lpips")
+NAMES = {"haarpsi": "HaarPSI", "residual": "Residual"}
+RESIDUALS = {"none": "Residual norm", "data": "Relative residual", "noise": "Reduced chi-square"}
+EXPLANATIONS = {
+    "nmse": "squared error over the squared size of the reference",
+    "psnr": "squared error on a logarithmic scale, against the data range",
+    "ssim": "structural similarity: local mean, contrast and pattern",
+    "hfen": "error of edges and fine detail (Laplacian of Gaussian)",
+    "vif": "visual information fidelity: how much of the reference's visible detail is left; a perceptual score "
+    "without learned weights",
+    "haarpsi": "similarity of edges as the eye weighs them, from Haar wavelets",
+    "lpips": "distance in the features of a trained network",
+    "residual": "how far the image contradicts the measured k-space; it says nothing of what was not measured",
+}
+
+
+def is_ranked(definition: MetricDefinition) -> bool:
+    """Whether more or less of it is simply better: residuals are not, an image that follows the noise has a low one."""
+    return definition.name in HIGHER or definition.name in LOWER
+
+
+def needs_reference(definition: MetricDefinition) -> bool:
+    """Whether it compares with a fully sampled image."""
+    return is_ranked(definition)
+
+
+def measure_of(definition: MetricDefinition, region: str = WHOLE) -> Measure:
+    """Name, direction and unit for statistics; of a metric that is not ranked the direction means nothing."""
+    better = "higher" if definition.name in HIGHER else "lower"
+    return Measure(label(definition, region), "higher" if better == "higher" else "lower", unit(definition))
+
+
+def label(definition: MetricDefinition, region: str = WHOLE) -> str:
+    """``SSIM``, ``PSNR in lesion``, ``NMSE of complex values``."""
+    name = NAMES.get(definition.name, definition.name.upper() if definition.name in LOWER + HIGHER else "")
+    name = name or definition.name.replace("-", " ").replace("_", " ").capitalize()
+    if isinstance(definition.measure, ResidualMeasure):
+        name = RESIDUALS[definition.measure.normalisation]
+    elif definition.values == "complex":
+        name += " of complex values"
+    return name if region == WHOLE else f"{name} in {region}"
+
+
+def unit(definition: MetricDefinition) -> str:
+    """``dB``, the image's own for what is not normalised, else nothing."""
+    if definition.name == "psnr":
+        return "dB"
+    measure = definition.measure
+    if isinstance(measure, HfenMeasure) and not measure.normalised:
+        return "a.u."
+    return "a.u." if isinstance(measure, ResidualMeasure) and measure.normalisation == "none" else ""
+
+
+def arrow(definition: MetricDefinition) -> str:
+    """In words, for a heading."""
+    if not is_ranked(definition):
+        return "not ranked"
+    return "higher is better" if definition.name in HIGHER else "lower is better"

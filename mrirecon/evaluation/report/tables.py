@@ -1,0 +1,134 @@
+"""Tables of scores and of comparisons. Every table holds one column of scores: one definition, one region, one mask."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from mrirecon.evaluation.report.columns import ScoreColumn, Setting
+from mrirecon.evaluation.report.data import ColumnFindings
+from mrirecon.evaluation.report.directions import arrow
+from mrirecon.evaluation.report.findings import MethodCurve
+from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, table, tag
+from mrirecon.evaluation.statistics.paired import PairedComparison
+from mrirecon.evaluation.statistics.wording import counted, decimals_for, number, p_value
+from mrirecon.metrics.passport import describe
+
+NOTHING = "–"
+
+
+def score_table(findings: ColumnFindings) -> Markup:
+    """Mean over subjects and its interval, methods by accelerations, and below what was left out."""
+    column = findings.column
+    total = len(column.subjects)
+    bands = any(b is not None for f in findings.curves if f.curve for b in f.curve.bands)
+    unit = f", {column.measure.unit}" if column.measure.unit else ""
+    header: list[Content] = ["method"]
+    header += [[setting.name, tag("br"), tag("small", f"effective {setting.words()}")] for setting in column.settings]
+    rows = [[found.method, *(_mean(found, setting, total) for setting in column.settings)] for found in findings.curves]
+    shown = "mean over subjects (95 % interval)" if bands else "mean over subjects, no intervals"
+    caption: list[Content] = [
+        tag("b", f"{column.label}{unit}"),
+        f", {arrow(column.definition)}; {shown}, {counted(total, 'subject')}. ",
+        tag("small", describe(column.definition)),
+    ]
+    return Markup(table(header, rows, caption=caption).html + _remarks(findings.curves, column).html)
+
+
+def _mean(found: MethodCurve, setting: Setting, total: int) -> Content:
+    curve = found.curve
+    if curve is None or setting.name not in curve.settings:
+        return classed("span", "hole", "no scores" if curve is None else "too few")
+    place = curve.settings.index(setting.name)
+    mean, band = curve.mean[place], curve.bands[place]
+    decimals = decimals_for(mean)
+    few = len(curve.subjects) < total
+    return [
+        number(mean, decimals),
+        [" ", tag("small", f"({number(band.low, decimals)} to {number(band.high, decimals)})")] if band else None,
+        [" ", classed("span", "hole", f"n = {len(curve.subjects)}")] if few else None,
+    ]
+
+
+def _remarks(curves: tuple[MethodCurve, ...], column: ScoreColumn) -> Markup:
+    """What is missing and why, methods with the same remark together."""
+    said: dict[str, list[str]] = {}
+    for found in curves:
+        remarks = [found.reason] if found.curve is None else list(found.curve.remarks)
+        if found.left_out:
+            names = ", ".join(s.name for s in found.left_out)
+            remarks.append(f"fewer than half of its subjects have a score at {names}: not shown there")
+        for remark in remarks:
+            said.setdefault(remark, []).append(found.method)
+    lines = [
+        f"{'All methods' if len(methods) == len(curves) else ', '.join(methods)}: {remark}."
+        for remark, methods in said.items()
+    ]
+    lines += [f"Note in the scores: {note}." for note in column.notes]
+    return classed("div", "note", bullets(lines)) if lines else Markup("")
+
+
+def comparison_table(findings: ColumnFindings) -> Markup:
+    """Differences with intervals, effect sizes, subjects, and last the p-values, of one family of tests."""
+    family = findings.family
+    if family is None:
+        return Markup("")
+    measure = findings.column.measure
+    rates = {s.name: s for s in findings.column.settings}
+    header = [
+        "acceleration",
+        "method minus baseline",
+        f"mean difference{f', {measure.unit}' if measure.unit else ''} (95 % interval)",
+        "subjects in favour",
+        "d_z (95 % interval)",
+        "rank-biserial",
+        "p",
+        "adjusted p",
+    ]
+    rows = [
+        [f"{c.setting}, effective {rates[c.setting].words()}", f"{c.first} minus {c.second}", *_figures(c)]
+        for c in family.comparisons
+    ]
+    rows += [
+        [h.setting, f"{h.first} minus {h.second}", classed("span", "hole", "not comparable"), *[NOTHING] * 5]
+        for h in family.holes
+    ]
+    sizes = {c.family_size for c in family.comparisons if c.family_size}
+    corrected = (
+        f"p-values corrected over {counted(max(sizes), 'comparison')} (Holm)" if sizes else "no test was possible"
+    )
+    caption: list[Content] = [
+        tag("b", findings.column.label),
+        f", {arrow(findings.column.definition)}; paired by subject; {corrected}; intervals are not adjusted.",
+    ]
+    sentences = [c.sentence() for c in family.comparisons] + [h.reason for h in family.holes]
+    return Markup(
+        table(header, rows, caption=caption, words=2).html + folded("The same in sentences", bullets(sentences)).html
+    )
+
+
+def _figures(found: PairedComparison) -> list[Content]:
+    measure = found.measure
+    ends = () if found.interval is None else (found.interval.low, found.interval.high)
+    decimals = decimals_for(found.mean_difference, *ends)
+    better = sum(1 for d in found.differences if measure.sign * d > 0)
+    effect, ranks = found.effect, found.ranks
+    interval = f" ({number(ends[0], decimals)} to {number(ends[1], decimals)})" if ends else ""
+    return [
+        [_signed(found.mean_difference, decimals), tag("small", interval) if interval else None],
+        f"{better} of {found.n_subjects}",
+        NOTHING
+        if effect is None
+        else [number(effect.corrected, 2), " ", tag("small", f"({number(effect.low, 2)} to {number(effect.high, 2)})")],
+        NOTHING if ranks is None else number(ranks.rank_biserial, 2),
+        _p(found.p),
+        _p(found.p_adjusted),
+    ]
+
+
+def _signed(value: float, decimals: int) -> str:
+    text = number(value, decimals)
+    return f"+{text}" if isfinite(value) and value > 0 and text.strip("0.") else text.replace("-", "−")
+
+
+def _p(p: float | None) -> str:
+    return NOTHING if p is None else p_value(p).removeprefix("p ").removeprefix("= ")
