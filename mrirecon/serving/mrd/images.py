@@ -93,6 +93,7 @@ def outgoing_images(
         directions = {
             name: [f"{float(v):.18f}" for v in head[vector][0]]
             for name, vector in (("ImageRowDir", "read_dir"), ("ImageColumnDir", "phase_dir"))
+            if head[vector].any()
         }
         text = attribute_xml({**attributes, **directions})
         head["attribute_string_len"] = len(text.encode())

@@ -66,8 +66,8 @@ class Measurement:
     samples: SpooledSamples
     n_ignored: int
 
-    def volumes(self) -> Iterator[Volume]:
-        """The volumes in the order of their first line.
+    def volumes(self, *, conjugate: bool = False) -> Iterator[Volume]:
+        """The volumes in the order of their first line; `conjugate` as in `read_ismrmrd`.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Measurement:
         for index in np.sort(first):
             values = keys[index].tolist() if index >= 0 else [0] * len(VOLUME_COUNTERS)
             wanted = dict(zip(VOLUME_COUNTERS, values, strict=True))
-            scan = scan_of_lines(self.header, lines, self.samples, wanted=wanted)
+            scan = scan_of_lines(self.header, lines, self.samples, wanted=wanted, conjugate=conjugate)
             mine = imaging[(keys == values).all(axis=1)]
             slices = lines["slice"][mine]
             order = [int(slices[0])] if scan.is_3d else scan.details["slice_counters_in_order"]
