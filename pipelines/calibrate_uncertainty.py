@@ -1,9 +1,11 @@
 """Do the standard deviation maps of a checkpoint mean what they say? Coverage before and after one factor.
 
     python -m pipelines.calibrate_uncertainty --checkpoint mri-small --data ROOT --out DIR [--config ...] [--limit n]
+        [--write-card FOLDER]
 
-Writes uncertainty.json, for the model card, and uncertainty.png: the calibration curve, and the error against the
-predicted standard deviation.
+Writes uncertainty.json and uncertainty.png: the calibration curve, and the error against the predicted standard
+deviation. With --write-card the result goes into the card of a checkpoint folder or file, JSON and Markdown; from then
+on its standard deviations are multiplied by the factor.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from pathlib import Path
 
 from mrirecon.evaluation.table import aligned
 from mrirecon.jobs.compare import CompareOptions
-from mrirecon.jobs.compare_uncertainty import calibrate_uncertainty, load_uncertainty_config
+from mrirecon.jobs.compare_uncertainty import calibrate_uncertainty, load_uncertainty_config, uncertainty_card
 from mrirecon.jobs.reporting import StandardError
+from mrirecon.training.card import read_card
+from mrirecon.training.checkpoint import find_checkpoint, record_uncertainty
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -28,10 +32,19 @@ def main(*argv: str) -> None:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--limit", type=int, help="images per subject and setting")
     p.add_argument("--device", default="cpu")
+    p.add_argument("--write-card", type=Path, metavar="CHECKPOINT", help="folder or .safetensors file of these weights")
     arguments = p.parse_args(argv or None)
     options = CompareOptions(arguments.data, arguments.specs, limit=arguments.limit, device=arguments.device)
     config = load_uncertainty_config(arguments.config)
+    card = None  # read before hours of sampling
+    if arguments.write_card is not None:
+        card = read_card(find_checkpoint(arguments.write_card).with_suffix(".json"))
     report = calibrate_uncertainty(config, arguments.checkpoint, arguments.out, options, StandardError())
+    if card is not None:
+        command = f"python -m pipelines.calibrate_uncertainty --config configs/{arguments.config.name}"
+        limit = "" if arguments.limit is None else f" --limit {arguments.limit}"
+        found = uncertainty_card(report, config, card, f"{command} --checkpoint {card.name}{limit}")
+        record_uncertainty(arguments.write_card, found)
     rows = [
         [name, f"{100 * c['coverage_before']:.1f}", f"{100 * c['coverage_after']:.1f}"]
         for name, c in [("all", report), *report["by_subject"].items(), *report["by_setting"].items()]

@@ -60,9 +60,14 @@ class TrainedMethod:
             f"was trained on (up to {trained[1]:.2g}): its results and their standard deviation are less reliable.",
         )
 
+    @property
+    def spread_factor(self) -> float:
+        """By which the standard deviation of its samples is multiplied: the conformal factor of the card, else 1."""
+        return 1.0 if self.card.uncertainty is None else self.card.uncertainty.factor
+
     def record(self) -> dict[str, Any]:
         """What identifies the result's origin, JSON-ready."""
-        return {
+        found = {
             "checkpoint": self.card.name,
             "sha256": self.card.weights_sha256,
             "levels": [round(level, 6) for level in self.levels],
@@ -70,6 +75,7 @@ class TrainedMethod:
             "trained_on": [entry.name for entry in self.card.data],
             "operator_families": list(self.card.operator_families),
         }
+        return found if self.card.uncertainty is None else {**found, "spread_factor": self.spread_factor}
 
 
 def build_unfolded(choice: Unfolded, *, image: ImageKind, device: torch.device | str = "cpu") -> TrainedMethod:

@@ -6,7 +6,7 @@ exceeds a tenth of its maximum, for photographs the whole picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,9 @@ def uncertainty_report(
         (1.645 for 90 %), covers `level` of the calibration pixels. ``coverage_before`` and ``coverage_after`` are of
         the validation pixels, also by subject and by setting. ``factor_for_slices`` covers the level in 90 % of the
         calibration slices (None with fewer than nine). ``left_out_subjects`` repeats the exercise within the
-        validation set: the factor from the other subjects, the coverage of the one left out.
+        validation set: the factor from the other subjects, the coverage of the one left out. The guarantees of
+        conformal prediction are for new pixels or slices of the calibration subjects; for new people, whose slices
+        are not exchangeable with those, the coverage on the validation set is the evidence there is.
 
     Raises
     ------
@@ -99,9 +101,7 @@ def uncertainty_report(
     """
     if not calibration or not validation:
         raise ConfigError(f"both sets need slices, got {len(calibration)} and {len(validation)}")
-    shared = {s.subject for s in calibration} & {s.subject for s in validation}
-    if shared:
-        raise ConfigError(f"the subjects {', '.join(sorted(shared))} belong to both sets; calibrate on other people")
+    require_other_subjects({s.subject for s in calibration}, {s.subject for s in validation})
     half_width = gaussian_half_width(level)
     width = _factor(calibration, level)
     error, std = _pooled(validation)
@@ -130,6 +130,13 @@ def uncertainty_report(
         },
         "error_by_std": {"std": bins.std.tolist(), "absolute_error": bins.absolute_error.tolist()},
     }
+
+
+def require_other_subjects(calibration: Set[str], validation: Set[str]) -> None:
+    """`ConfigError` if somebody belongs to both sets."""
+    shared = calibration & validation
+    if shared:
+        raise ConfigError(f"the subjects {', '.join(sorted(shared))} belong to both sets; calibrate on other people")
 
 
 def _pooled(slices: Sequence[SpreadAndError]) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,19 @@ from mrirecon.evaluation.methods import Hole, LoadNetwork, build_method
 from mrirecon.evaluation.plots import write_uncertainty_plot
 from mrirecon.evaluation.problems import Case, limited
 from mrirecon.evaluation.scores import score
-from mrirecon.evaluation.uncertainty import SpreadAndError, spread_and_error, uncertainty_report
+from mrirecon.evaluation.uncertainty import (
+    SpreadAndError,
+    require_other_subjects,
+    spread_and_error,
+    uncertainty_report,
+)
 from mrirecon.io.atomic import atomic_file
 from mrirecon.jobs.compare import CompareOptions, Problems, cases_of
 from mrirecon.jobs.method_networks import network_loader
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.networks.base import Precision
 from mrirecon.records import from_mapping, load_yaml, to_mapping
+from mrirecon.training.card import Card, UncertaintyCard
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ def calibrate_uncertainty(
     Raises
     ------
     ConfigError
-        If there is no such checkpoint.
+        If there is no such checkpoint, or somebody belongs to both sets; nothing has been sampled then.
     """
     root = data_root(options.data)
     choice = replace(config.method, checkpoint=checkpoint)
@@ -101,14 +108,17 @@ def calibrate_uncertainty(
     network = load(checkpoint)
     if isinstance(network, Hole):
         raise ConfigError(f"{network.reason}; train one or name another with --checkpoint")
-    store = CellStore(out / "cells")
+    problems = (config.calibration, config.validation)
+    chosen = [limited(cases_of(some, options.specs, root), options.limit) for some in problems]
+    require_other_subjects(
+        *({_person(case, some) for case in cases} for some, cases in zip(problems, chosen, strict=True))
+    )
     sets: list[list[SpreadAndError]] = []
-    for problems in (config.calibration, config.validation):
-        cases = limited(cases_of(problems, options.specs, root), options.limit)
-        label = f"{config.name}, {problems.split}"
+    for folder, some, cases in zip(("cells-calibration", "cells"), problems, chosen, strict=True):
+        store, label = CellStore(out / folder), f"{config.name}, {some.split}"
         sets.append(
             [
-                _sampled(case, choice, load, store, root, config, options.device)
+                replace(_sampled(case, choice, load, store, root, config, options.device), subject=_person(case, some))
                 for case in reporter.track(cases, total=len(cases), label=label)
             ]
         )
@@ -122,6 +132,51 @@ def calibrate_uncertainty(
         temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     write_uncertainty_plot(out / "uncertainty.png", report, title=config.name)
     return report
+
+
+def uncertainty_card(report: Mapping[str, Any], config: UncertaintyConfig, card: Card, command: str) -> UncertaintyCard:
+    """The part of a report that belongs into the card of the checkpoint.
+
+    Parameters
+    ----------
+    report
+        Of `calibrate_uncertainty`.
+    card
+        Of the checkpoint.
+    command
+        What made the report.
+
+    Raises
+    ------
+    ConfigError
+        If the report is of other weights.
+    """
+    if report["checkpoint_sha256"] != card.weights_sha256:
+        raise ConfigError(
+            f"the calibration is of weights with SHA-256 {report['checkpoint_sha256']}, the card of {card.name!r} is "
+            f"of {card.weights_sha256}; calibrate the checkpoint whose card is to be written"
+        )
+    trained_on = {(data.name, data.split) for data in card.data}
+    return UncertaintyCard(
+        level=report["level"],
+        factor=report["factor"],
+        coverage_before=report["coverage_before"],
+        coverage_after=report["coverage_after"],
+        slices=report["n_validation_slices"],
+        subjects=tuple(report["validation_subjects"]),
+        calibration_slices=report["n_calibration_slices"],
+        calibration_subjects=tuple(report["calibration_subjects"]),
+        trained_on_calibration=any((spec, config.calibration.split) in trained_on for spec in config.calibration.specs),
+        steps=config.method.sampling.steps,
+        samples=config.method.samples,
+        sampler=config.method.method,
+        command=command,
+    )
+
+
+def _person(case: Case, problems: Problems) -> str:
+    """Of whom a case is: the splits of a collection are different people, whose volumes may bear the same name."""
+    return f"{case.subject} ({problems.split})"
 
 
 def _sampled(

@@ -70,12 +70,33 @@ def estimate_name(method: Unfolded) -> str:
     return "posterior mean in one step" if method.steps == 1 else "a single posterior sample"
 
 
-def spread_summary(summary: str, n_samples: int, multiple: int) -> str:
-    """The summary of a standard-deviation series that stores `multiple` times the numbers of its image series."""
+def spread_summary(summary: str, n_samples: int, multiple: int, *, factor: float | None = None) -> str:
+    """The summary of a standard-deviation series that stores `multiple` times the numbers of its image series.
+
+    `factor` is the conformal factor that is in it, None if the checkpoint has none.
+    """
+    calibrated = "not calibrated" if factor is None else f"multiplied by the conformal factor {factor:.4g}"
     return (
-        f"standard deviation of the magnitude over {n_samples} posterior samples, stored value {multiple} x that of "
-        f"the image series; {summary}"
+        f"standard deviation of the magnitude over {n_samples} posterior samples, {calibrated}, stored value "
+        f"{multiple} x that of the image series; {summary}"
     )
+
+
+def spread_notes(method: Unfolded, trained: TrainedMethod) -> tuple[str, ...]:
+    """What the standard deviation over several samples is worth, in words; nothing where there is none."""
+    if method.samples == 1:
+        return ()
+    found = trained.card.uncertainty
+    if found is None:
+        return (f"The standard deviation is that of the samples as drawn: {trained.card.name} has no calibration.",)
+    text = (
+        f"The standard deviation was multiplied by the conformal factor {found.factor:.4g} of {trained.card.name}: on "
+        f"{', '.join(found.subjects)} the {100 * found.level:g} % interval covered {100 * found.coverage_before:.1f} % "
+        f"without and {100 * found.coverage_after:.1f} % with it. No guarantee for other people, anatomy or scanners."
+    )
+    if (found.steps, found.sampler) == (method.steps, method.sampler) and method.churn == 0:
+        return (text,)
+    return (text, f"It was found with {found.steps} {found.sampler} steps without churn, and is approximate here.")
 
 
 def description(config: ReconstructionConfig, card: MaskCard | None, trained: TrainedMethod | None) -> str:

@@ -96,7 +96,7 @@ def export(
             series = dataclasses.replace(series, geometry=report.geometry)
         _write_plain(series, folder, "image", formats, factor)
         if outcome.spread is not None:
-            spread = _on_grid(outcome.spread, series, n_samples=_n_samples(outcome))
+            spread = _on_grid(outcome.spread, series, outcome)
             if formats.dicom:
                 beside = write_dicom(
                     spread, folder / "dicom_standard_deviation", template=template, factor=SPREAD_MULTIPLE * factor
@@ -139,9 +139,12 @@ def _write_plain(series: ImageSeries, folder: Path, name: str, formats: Formats,
         np.save(folder / f"{name}.npy", series.image)
 
 
-def _on_grid(spread: ImageSeries, series: ImageSeries, *, n_samples: int) -> ImageSeries:
+def _on_grid(spread: ImageSeries, series: ImageSeries, outcome: Outcome) -> ImageSeries:
     """The standard-deviation series on the grid that was written, with a summary of its own."""
-    summary = spread_summary(series.derivation.summary, n_samples, SPREAD_MULTIPLE)
+    factor = (
+        None if outcome.trained is None or outcome.trained.card.uncertainty is None else outcome.trained.spread_factor
+    )
+    summary = spread_summary(series.derivation.summary, _n_samples(outcome), SPREAD_MULTIPLE, factor=factor)
     derivation = dataclasses.replace(series.derivation, summary=summary)
     return dataclasses.replace(spread, geometry=series.geometry, derivation=derivation)
 

@@ -53,7 +53,7 @@ class PlaneResult:
     """Finished images of one plane on the reconstructed grid, float32 (layer, rows, columns), in units of the raw data.
 
     The first layer is the image. Of methods that draw several samples the second is the standard deviation of their
-    magnitude, and the magnitudes themselves follow if they are kept.
+    magnitude, times the worker's `spread_factor`, and the magnitudes themselves follow if they are kept.
     """
 
     layers: NDArray[np.float32]
@@ -94,6 +94,8 @@ class PlaneWorker:
         Posterior samples that the method draws.
     keep_samples
         Whether they are layers of the result.
+    spread_factor
+        Multiplies the standard deviation over the samples.
     """
 
     stack: PlaneStack
@@ -107,6 +109,7 @@ class PlaneWorker:
     first_plane: int = 0
     n_samples: int = 1
     keep_samples: bool = False
+    spread_factor: float = 1.0
 
     @property
     def n_layers(self) -> int:
@@ -139,7 +142,8 @@ class PlaneWorker:
         layers = [self._magnitude(result.image.cpu())]
         if self.n_samples > 1 and result.samples is not None:
             magnitudes = torch.stack([self._magnitude((sample * support).cpu()) for sample in result.samples])
-            layers += [standard_deviation(magnitudes), *(magnitudes if self.keep_samples else ())]
+            spread = self.spread_factor * standard_deviation(magnitudes)
+            layers += [spread, *(magnitudes if self.keep_samples else ())]
         misfit = _data_residual(operator.forward(result.image), y)
         return PlaneResult(torch.stack(layers).numpy(), _record(result, self.sigma, misfit))
 

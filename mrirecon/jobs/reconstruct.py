@@ -56,7 +56,8 @@ class Outcome:
     seconds
         Wall time of the stages.
     spread
-        Standard deviation of the magnitude over the samples, on the grid of `series`.
+        Standard deviation of the magnitude over the samples, times the conformal factor of the checkpoint if it has
+        one, on the grid of `series`.
     samples
         Magnitudes (sample, z, y, x) on the grid of `series`, where they were asked for.
     notes
@@ -159,6 +160,7 @@ def reconstruct(
             first_plane=0 if scan.is_3d else chosen.start,
             n_samples=n_samples,
             keep_samples=keep_samples,
+            spread_factor=trained.spread_factor if trained else 1.0,
         )
         prepared = time.perf_counter()
         planes, records = _stream(worker, plan, space, reporter)
@@ -174,6 +176,8 @@ def reconstruct(
     notes = (*scan.notes, *calibration.notes, *worker.notes(), *_limits(records))
     if trained is not None and calibration.noise_sigma is None:
         notes += (_assumed_noise(records),)
+    if trained is not None and isinstance(config.method, Unfolded):
+        notes += derivation.spread_notes(config.method, trained)
     if config.view == "standard" and not geometry.nominal and not view.is_identity:
         notes += (view.describe(),)
         before = geometry, protocol

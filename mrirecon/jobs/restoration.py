@@ -23,6 +23,7 @@ from mrirecon.data.restoration_tasks import (
 from mrirecon.errors import ConfigError
 from mrirecon.io.kernel import read_kernel
 from mrirecon.io.picture_levels import Levels, Photograph, read_photograph
+from mrirecon.jobs.derivation import spread_notes
 from mrirecon.jobs.plan import PROCESS_BYTES, format_size
 from mrirecon.jobs.plane_worker import plane_generator
 from mrirecon.jobs.reporting import Reporter
@@ -44,7 +45,8 @@ class Restored:
     pixels
         Grey levels (channel, y, x), of the depth of the input.
     spread
-        Standard deviation over the samples in grey levels of 255, float32 (channel, y, x), where several were drawn.
+        Standard deviation over the samples in grey levels of 255, float32 (channel, y, x), where several were drawn;
+        times the conformal factor of the checkpoint if it has one.
     degraded
         The simulated input, in the same levels.
     known
@@ -129,13 +131,20 @@ def restore(
     degraded = _to_levels(problem.data[:, 0], top) if config.simulate else None
     return Restored(
         pixels=pixels,
-        spread=(torch.stack(spreads) * (FULL_RANGE / 2)).numpy().astype(np.float32) if spreads else None,
+        spread=(torch.stack(spreads) * (trained.spread_factor * FULL_RANGE / 2)).numpy().astype(np.float32)
+        if spreads
+        else None,
         degraded=degraded,
         known=known.numpy().astype(np.float32) if drawn and known.numel() else None,
         figures=_figures(photograph, pixels, degraded) if config.simulate else {},
         trained=trained,
         seconds=seconds,
-        notes=(*photograph.notes, *_notes(config, drawn=drawn), *trained.doubts(sigma)),
+        notes=(
+            *photograph.notes,
+            *_notes(config, drawn=drawn),
+            *trained.doubts(sigma),
+            *spread_notes(config.method, trained),
+        ),
     )
 
 

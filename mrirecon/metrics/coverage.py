@@ -137,7 +137,8 @@ def conformal_factor_over_slices(
     for one_error, one_std, one_mask in zip(*whole, strict=True):
         if mask is None or bool(one_mask.any()):
             ratios = _ratios(one_error, one_std, one_mask)
-            scores.append(np.partition(ratios, ceil(level * ratios.size) - 1)[ceil(level * ratios.size) - 1])
+            rank = ceil(round(level * ratios.size, 9))  # 0.55 x 100 is a little more than 55
+            scores.append(np.partition(ratios, rank - 1)[rank - 1])
     return _upper_quantile(np.asarray(scores), confidence, "slices")
 
 

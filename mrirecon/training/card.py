@@ -62,6 +62,53 @@ class SelfTest:
 
 
 @dataclass(frozen=True)
+class UncertaintyCard:
+    """Whether standard deviations of posterior samples mean what they say, on subjects they were not calibrated on.
+
+    Parameters
+    ----------
+    level
+        Nominal coverage of the interval around the mean.
+    factor
+        The conformal factor: multiplies standard deviations so that the Gaussian interval of `level` covers it.
+    coverage_before, coverage_after
+        Share of the pixels of the validation slices that the interval covers, without and with the factor.
+    slices, subjects
+        Of the validation: how many slices (pictures in all settings), of whom.
+    calibration_slices, calibration_subjects
+        Likewise, what the factor comes from.
+    trained_on_calibration
+        Whether the weights were trained on the calibration subjects, which makes the factor too small.
+    steps, samples, sampler
+        How the samples were drawn; the factor belongs to that.
+    command
+        What makes these figures.
+    """
+
+    level: float
+    factor: float
+    coverage_before: float
+    coverage_after: float
+    slices: int
+    subjects: tuple[str, ...]
+    calibration_slices: int
+    calibration_subjects: tuple[str, ...]
+    trained_on_calibration: bool
+    steps: int
+    samples: int
+    sampler: str
+    command: str
+
+    def __post_init__(self) -> None:
+        if not (0 < self.level < 1 and 0 < self.factor < float("inf")):
+            raise ConfigError(
+                f"a calibration needs 0 < level < 1 and a positive, finite factor, got {self.level} and {self.factor}"
+            )
+        if not (0 <= self.coverage_before <= 1 and 0 <= self.coverage_after <= 1):
+            raise ConfigError(f"coverage is a share, got {self.coverage_before} and {self.coverage_after}")
+
+
+@dataclass(frozen=True)
 class Card:
     """Everything about a checkpoint but the weights.
 
@@ -95,6 +142,8 @@ class Card:
         Figures by name, for example of the last validation.
     notes
         Sentences for the reader, such as limits of use.
+    uncertainty
+        Calibration of the standard deviations, None where there was none.
     weights_dtype
         How the weights are stored; they compute in float32.
     weights_sha256, self_test
@@ -116,6 +165,7 @@ class Card:
     software: dict[str, str]
     metrics: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = (RESEARCH_ONLY,)
+    uncertainty: UncertaintyCard | None = None
     weights_dtype: WeightsDtype = "float32"
     weights_sha256: str = ""
     self_test: SelfTest | None = None

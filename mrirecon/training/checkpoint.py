@@ -16,7 +16,8 @@ from mrirecon.data.spec import file_sha256
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.io.atomic import atomic_file
 from mrirecon.records import from_mapping
-from mrirecon.training.card import Card, SelfTest, read_card, write_card
+from mrirecon.training.card import Card, SelfTest, UncertaintyCard, read_card, write_card
+from mrirecon.training.card_text import UNCERTAINTY, uncertainty_text, with_section
 from mrirecon.training.models import build_model, model_kind
 
 STEM = "model"
@@ -104,6 +105,42 @@ def load_checkpoint(name_or_path: str | Path, *, device: str | torch.device = "c
     if verify:
         _verify(module, card, expected, weights)  # on the CPU, where float32 is what it says
     return Checkpoint(module.to(device), card)
+
+
+def record_uncertainty(path: str | Path, found: UncertaintyCard) -> Card:
+    """Write a calibration into the card of a checkpoint: its JSON, and the Markdown beside it, new or not.
+
+    Parameters
+    ----------
+    path
+        A folder written by training or a ``.safetensors`` file; the weights are not touched.
+    found
+        Of these very weights.
+
+    Returns
+    -------
+        The card as written.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such folder or file.
+    FormatError
+        If the weights are not those of the card.
+    """
+    if not Path(path).exists():
+        raise ConfigError(f"there is no checkpoint at {str(path)!r}; name its folder or its .safetensors file")
+    weights = find_checkpoint(path)
+    card = read_card(weights.with_suffix(".json"))
+    if file_sha256(weights) != card.weights_sha256:
+        raise FormatError(weights, f"the SHA-256 of the weights must be {card.weights_sha256}; copy them again")
+    card = replace(card, uncertainty=found)
+    page = weights.with_suffix(".md")
+    text = page.read_text(encoding="utf-8") if page.is_file() else f"# {card.name}\n"
+    write_card(weights.with_suffix(".json"), card, overwrite=True)
+    with atomic_file(page, overwrite=True) as temporary:
+        temporary.write_text(with_section(text, UNCERTAINTY, uncertainty_text(found)), encoding="utf-8")
+    return card
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:

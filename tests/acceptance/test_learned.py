@@ -21,6 +21,8 @@ from mrirecon.io.base import open_scan
 from mrirecon.io.provenance import read_provenance
 from mrirecon.jobs.plane_worker import PlaneWorker
 from mrirecon.reconstruction.uncertainty import small_sample_factor
+from mrirecon.training.card import UncertaintyCard
+from mrirecon.training.checkpoint import record_uncertainty
 from tests.acceptance import checks
 from tests.acceptance.networks import NOTE, write_checkpoint
 from tests.acceptance.scans import ScanRecipe, write_scan
@@ -61,6 +63,11 @@ def pixels(folder: Path) -> NDArray[np.float64]:
     return np.stack([h.pixel_array for h in headers]).astype(float)
 
 
+CALIBRATION = UncertaintyCard(
+    level=0.9, factor=1.7, coverage_before=0.65, coverage_after=0.89, slices=24, subjects=("anna", "bert"),
+    calibration_slices=32, calibration_subjects=("carl",), trained_on_calibration=False, steps=8, samples=16,
+    sampler="euler", command="none",
+)  # fmt: skip
 FOLDERS = ("dicom", "dicom_standard_deviation")
 
 
@@ -121,6 +128,35 @@ def test_the_files_say_what_was_done(sampled: Path, weights: Path) -> None:
     spread = checks.headers_of(sampled / "dicom_standard_deviation")[0]
     assert spread.DerivationDescription.startswith("standard deviation of the magnitude over 3 posterior samples")
     assert record.companions["standard_deviation"]["series_uid"] == spread.SeriesInstanceUID
+
+
+def test_a_calibrated_checkpoint_scales_its_standard_deviation_and_says_so(
+    raw: Path, weights: Path, sampled: Path, tmp_path: Path
+) -> None:
+    calibrated = Path(shutil.copytree(weights, tmp_path / "calibrated"))
+    record_uncertainty(calibrated, CALIBRATION)
+    options = ["--steps", "2", "--samples", str(SAMPLES), "--accelerate", "2", "--seed", "7", "--centre-lines", "12"]
+    out = recon(raw, tmp_path / "out", calibrated, *options, "--dicom", "--npy")
+    image, spread = (np.load(out / f"{name}.npy") for name in ("image", "standard_deviation"))
+    assert np.array_equal(image, np.load(sampled / "image.npy"))
+    assert np.allclose(spread, CALIBRATION.factor * np.load(sampled / "standard_deviation.npy"), rtol=1e-5)
+    header = checks.headers_of(out / "dicom_standard_deviation")[0]
+    assert "posterior samples, multiplied by the conformal factor 1.7, stored value" in header.DerivationDescription
+    assert len(header.DerivationDescription) <= 1024
+    plain = checks.headers_of(sampled / "dicom_standard_deviation")[0]
+    assert "posterior samples, not calibrated, stored value" in plain.DerivationDescription
+    record, before = (read_provenance(folder / "provenance.json") for folder in (out, sampled))
+    assert record.network is not None
+    assert before.network is not None
+    assert record.network["spread_factor"] == CALIBRATION.factor
+    assert "spread_factor" not in before.network
+    assert any(
+        "conformal factor 1.7 of tiny: on anna, bert the 90 % interval covered 65.0 %" in n for n in record.notes
+    )
+    assert any("found with 8 euler steps without churn, and is approximate here" in n for n in record.notes)
+    assert any("tiny has no calibration" in n for n in before.notes)
+    factor = record.companions["standard_deviation"]["scale_factor"]
+    assert np.abs(pixels(out / "dicom_standard_deviation") - factor * spread).max() <= 0.51
 
 
 def test_mean_spread_and_samples_belong_together(sampled: Path) -> None:

@@ -12,12 +12,14 @@ import yaml
 from PIL import Image
 from torch import nn
 
+from mrirecon.data.spec import file_sha256
 from mrirecon.diffusion.parametrisation import DenoiserConfig, NetworkDenoiser
+from mrirecon.errors import ConfigError
 from mrirecon.networks.unet import CompactConfig
 from mrirecon.reconstruction.unfolding import UnfoldedConfig, UnfoldedScore
 from mrirecon.records import to_mapping
 from mrirecon.training.card import Card
-from mrirecon.training.checkpoint import save_checkpoint
+from mrirecon.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.evaluation.scenes import write_data
 
 NETWORK = CompactConfig(width=4, multipliers=(1, 2))
@@ -174,11 +176,49 @@ def test_calibrate_uncertainty(tmp_path: Path, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     report = json.loads((tmp_path / "out" / "uncertainty.json").read_text())
     assert report["samples"] == 3
-    assert report["validation_subjects"] == ["anna", "bert"]
+    assert report["validation_subjects"] == ["anna (validation)", "bert (validation)"]
     assert 0 <= report["coverage_before"] <= 1
     assert f"factor {report['factor']:.3f}" in printed
-    assert "| bert" in printed
+    assert "| bert (validation)" in printed
     assert (tmp_path / "out" / "uncertainty.png").stat().st_size > 5000
     first = (tmp_path / "out" / "uncertainty.json").read_bytes()
-    main(*given)  # from the cells on disk
+    weights = tmp_path / "score" / "model.safetensors"
+    checksum = file_sha256(weights)
+    main(*given, "--write-card", str(weights.parent))  # from the cells on disk
     assert (tmp_path / "out" / "uncertainty.json").read_bytes() == first
+    card = load_checkpoint(weights.parent).card  # verifies weights and self-test
+    assert card.weights_sha256 == checksum == file_sha256(weights)
+    assert card.uncertainty is not None
+    assert card.uncertainty.factor == report["factor"]
+    assert (card.uncertainty.slices, card.uncertainty.subjects) == (2, ("anna (validation)", "bert (validation)"))
+    assert (card.uncertainty.steps, card.uncertainty.samples, card.uncertainty.sampler) == (2, 3, "euler")
+    assert not card.uncertainty.trained_on_calibration
+    assert str(tmp_path) not in card.uncertainty.command
+    text = (weights.parent / "model.md").read_text()
+    assert f"multiplied by {report['factor']:.3f}" in text
+    assert f"{100 * report['coverage_after']:.1f} %" in text
+    with pytest.raises(ConfigError, match="no checkpoint"):
+        main(*given, "--write-card", str(tmp_path / "absent"))
+    other = score(tmp_path / "other", size=0.03)
+    with pytest.raises(ConfigError, match="the calibration is of weights"):
+        main(*given, "--write-card", other)
+
+
+def test_the_splits_of_one_collection_are_different_people(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    root, specs = write_data(tmp_path)
+    pictures = {"kind": "images", "specs": ["pictures"], "pictures": 1, "settings": [{"task": "denoise"}]}
+    config = {
+        "name": "Pictures",
+        "calibration": {**pictures, "split": "train"},
+        "validation": {**pictures, "split": "validation"},
+        "method": {"kind": "unfolded", "checkpoint": "x", "sampling": {"steps": 2, "sigma_max": 2.0}, "samples": 2},
+    }
+    given = [
+        "--config", written(tmp_path / "c.yaml", config), "--data", str(root), "--specs", str(specs), "--out",
+        str(tmp_path / "out"), "--checkpoint", score(tmp_path / "score", "real"),
+    ]  # fmt: skip
+    importlib.import_module("pipelines.calibrate_uncertainty").main(*given)
+    report = json.loads((tmp_path / "out" / "uncertainty.json").read_text())
+    assert report["calibration_subjects"] == ["pictures (train)"]
+    assert report["validation_subjects"] == ["pictures (validation)"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from mrirecon.io.picture_levels import read_photograph, write_photograph
 from mrirecon.io.provenance import read_provenance, sha256_of
 from mrirecon.operators.kernels import motion_kernel
 from mrirecon.reconstruction.unfolding import UnfoldedConfig
+from mrirecon.training.card import UncertaintyCard
+from mrirecon.training.checkpoint import record_uncertainty
 from mrirecon.training.models import build_model
 from tests.acceptance import networks
 from tests.acceptance.networks import NOTE, write_checkpoint
@@ -89,6 +92,22 @@ def test_simulations(task: str, channels: int, top: int, weights: Path, tmp_path
     assert spread.shape == clean.shape
     together = np.clip(np.rint(8 * np.sqrt((spread.astype(float) ** 2).mean(axis=0))), 0, 255)
     assert np.array_equal(read_photograph(out / "standard_deviation.png").pixels[0], together)
+
+
+def test_a_calibrated_checkpoint_scales_its_standard_deviation(weights: Path, tmp_path: Path) -> None:
+    image, calibrated = write(tmp_path / "clean.png"), Path(shutil.copytree(weights, tmp_path / "calibrated"))
+    found = UncertaintyCard(0.9, 2.5, 0.6, 0.9, 7, ("set",), 8, ("others",), True, 2, 2, "euler", "none")
+    record_uncertainty(calibrated, found)
+    options = ["--task", "sr4", "--simulate", "--steps", "2", "--samples", "2"]
+    outs = [restore(image, tmp_path / f"out-{w.name}", w, *options) for w in (calibrated, weights)]
+    scaled, plain = (np.load(out / "standard_deviation.npy") for out in outs)
+    assert np.allclose(scaled, 2.5 * plain, rtol=1e-5)
+    assert plain.max() > 0
+    assert len({sha256_of(out / "restored.png") for out in outs}) == 1
+    notes, before = (read_provenance(out / "provenance.json").notes for out in outs)
+    assert any("conformal factor 2.5" in note for note in notes)
+    assert not any("approximate here" in note for note in notes), "the same steps and sampler"
+    assert any("no calibration" in note for note in before)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -94,6 +94,12 @@ def test_conformal_guarantee_for_a_new_slice() -> None:
     assert np.mean(by_pixels) < 0.8  # pooling pixels promises this to fewer slices
 
 
+def test_the_score_of_a_slice_is_not_a_rank_too_high() -> None:
+    """0.55 x 100 is 55.000000000000007 in floating point, and the 55th of 100 ratios covers 55 % of them."""
+    error = torch.arange(1.0, 101.0).expand(9, 100)
+    assert conformal_factor_over_slices(error, torch.ones(()), level=0.55, confidence=0.9) == 55.0
+
+
 def test_slices_outside_the_mask_do_not_count() -> None:
     error = torch.arange(1.0, 13.0)[:, None].expand(12, 5).clone()
     mask = torch.ones(12, 5, dtype=torch.bool)

@@ -15,8 +15,8 @@ from mrirecon.networks.unet import CompactConfig
 from mrirecon.reconstruction.unfolding import ReleasedUpdate, UnfoldedConfig
 from mrirecon.records import to_mapping
 from mrirecon.training import checkpoint as module_under_test
-from mrirecon.training.card import Card, DataCard, read_card
-from mrirecon.training.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from mrirecon.training.card import Card, DataCard, UncertaintyCard, read_card
+from mrirecon.training.checkpoint import find_checkpoint, load_checkpoint, record_uncertainty, save_checkpoint
 from mrirecon.training.models import build_model, model_kind
 
 NETWORK = CompactConfig(width=4, multipliers=(1, 2))
@@ -194,3 +194,61 @@ def test_card_reading_names_the_file(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(FormatError, match=r"x\.json.*not JSON"):
         read_card(tmp_path / "x.json")
+
+
+FOUND = UncertaintyCard(
+    level=0.9, factor=1.37, coverage_before=0.712, coverage_after=0.885, slices=24, subjects=("bert", "carl"),
+    calibration_slices=32, calibration_subjects=("anna",), trained_on_calibration=True, steps=8, samples=16,
+    sampler="euler", command="python -m pipelines.calibrate_uncertainty --checkpoint test",
+)  # fmt: skip
+
+
+def test_a_calibration_goes_into_the_card_and_its_page_and_leaves_the_weights(folder):
+    weights = folder / "model.safetensors"
+    before, loaded = weights.read_bytes(), load_checkpoint(folder).card
+    assert loaded.uncertainty is None
+    page = folder / "model.md"
+    page.write_text(
+        "# test\n\nBy hand.\n\n## Uncertainty\n\nold 0.123\n\n### of slices\n\nold\n\n## Limits\n\nHeads.\n"
+    )
+    written = record_uncertainty(folder, FOUND)
+    assert weights.read_bytes() == before
+    assert load_checkpoint(folder).card == written == replace(loaded, uncertainty=FOUND)
+    text = page.read_text()
+    assert text.startswith("# test\n\nBy hand.\n\n## Uncertainty\n\nThe 90 % interval")
+    assert text.endswith("\n\n## Limits\n\nHeads.\n")
+    assert "old" not in text
+    for words in ("71.2 %", "88.5 %", "1.370", "24 slices of bert, carl", "32 slices of anna", "trained on these too",
+                  "16 samples, 8 euler steps", FOUND.command):  # fmt: skip
+        assert words in text, words
+    record_uncertainty(weights, replace(FOUND, factor=2.0, trained_on_calibration=False))
+    again = page.read_text()
+    assert again.count("## Uncertainty") == 1
+    assert "2.000" in again
+    assert "trained on these too" not in again
+    page.unlink()
+    record_uncertainty(folder, FOUND)
+    assert page.read_text().startswith("# test\n\n## Uncertainty\n\nThe 90 %")
+
+
+def test_cards_of_before_load_and_other_weights_get_no_calibration(folder):
+    path = folder / "model.json"
+    content = json.loads(path.read_text())
+    del content["uncertainty"]
+    path.write_text(json.dumps(content))
+    assert load_checkpoint(folder).card.uncertainty is None
+    with pytest.raises(ConfigError, match="no checkpoint at"):
+        record_uncertainty("mri-small", FOUND)  # a released name is no place to write to
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(FormatError, match="SHA-256"):
+        record_uncertainty(folder, FOUND)
+    assert not (folder / "model.md").exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"factor": 0.0}, {"factor": float("inf")}, {"level": 1.0}, {"coverage_after": 88.5}]
+)
+def test_impossible_calibrations_are_refused(change):
+    with pytest.raises(ConfigError):
+        replace(FOUND, **change)
