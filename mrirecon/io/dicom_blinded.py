@@ -82,8 +82,7 @@ def write_blinded(
     folder: str | Path,
     *,
     identity: BlindIdentity,
-    factor: float,
-    window: tuple[float, float],
+    intensity: Intensity,
     offsets: Sequence[int] | None = None,
 ) -> tuple[Path, ...]:
     """Write `series` as ``0001.dcm`` ... with nothing in it but pixels, grid, timing parameters and `identity`.
@@ -96,8 +95,8 @@ def write_blinded(
         New folder.
     identity
         Identifiers.
-    factor, window
-        As for `write_dicom`, but given, so that all series of one scan have the same.
+    intensity
+        Factor and window, given, so that all series of one scan have the same.
     offsets
         Place of each slice in steps of the grid, ascending from 0, where slices of the scan were left out.
 
@@ -119,8 +118,6 @@ def write_blinded(
     target.mkdir(parents=True)
     neutral = _neutral(series, identity)
     affine = export_affine(series.geometry, (n, series.image.shape[1], series.image.shape[2]))
-    low, width = window[0] - window[1] / 2, window[1]
-    intensity = Intensity(factor, round(low), round(low + width) - 1, 0)
     dataset = series_attributes(neutral, intensity, moment=_CLOCK, original=False, warnings=())
     add_anonymous_patient(dataset, neutral)
     _strip(dataset)

@@ -28,7 +28,7 @@ from mrirecon.evaluation.readers.sheets import (
     write_sheets,
 )
 from mrirecon.io.dicom_blinded import BlindIdentity, write_blinded
-from mrirecon.io.intensity import series_intensity
+from mrirecon.io.intensity import Intensity, series_intensity
 from mrirecon.scan.series import ImageSeries
 
 Volume = NDArray[np.float32]
@@ -56,12 +56,11 @@ class ReaderInput:
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """A scan with its rule of brightness; factor and window are those of all its series."""
+    """A scan with its rule of brightness; the intensity is that of all its series."""
 
     source: ReaderInput
     levels: InputLevels
-    factor: float
-    window: tuple[float, float]
+    intensity: Intensity
 
 
 def write_export(
@@ -159,7 +158,7 @@ def _scan(
             "study again"
         )
     found = series_intensity(_with_image(source.template, levels.guide))
-    return _Scan(source, levels, found.factor, found.window)
+    return _Scan(source, levels, found)
 
 
 def _write_item(
@@ -180,8 +179,7 @@ def _write_item(
             _with_image(scan.source.template, volume),
             folder,
             identity=_identity(item.code, side, len(volume), secret),
-            factor=scan.factor,
-            window=scan.window,
+            intensity=scan.intensity,
             offsets=scan.source.offsets,
         )
         scales.append(scale)

@@ -36,11 +36,16 @@ class InputLevels:
     options: ReaderOptions
 
     def shown(self, image: Volume) -> tuple[Volume, float]:
-        """The volume as it is stored, and the number it was multiplied by."""
+        """The volume as it is stored, and the number it was multiplied by.
+
+        Matched levels: the median of image over guide in the brighter half of the tissue becomes 1. Noise and folding
+        move it little, and magnitudes are not biased by noise there.
+        """
         scale = 1.0
-        if self.options.levels == "matched":
-            here = float(np.median(image[self.tissue])) if self.tissue.any() else 0.0
-            scale = float(np.median(self.guide[self.tissue])) / here if here > 0 else 1.0
+        if self.options.levels == "matched" and self.tissue.any():
+            bright = self.tissue & (self.guide >= np.median(self.guide[self.tissue]))
+            ratio = float(np.median(image[bright] / self.guide[bright]))
+            scale = 1 / ratio if ratio > 0 else 1.0
         result = (image * np.float32(scale)).astype(np.float32)
         result[self.black] = 0
         return result, scale
