@@ -20,6 +20,7 @@ from mrirecon.cli.recon import add_recon
 from mrirecon.cli.restore import add_restore
 from mrirecon.cli.send import add_send
 from mrirecon.cli.serve import add_serve
+from mrirecon.cli.study import add_study, with_default_job
 from mrirecon.cli.train import add_train
 from mrirecon.cli.view import add_view
 from mrirecon.errors import MrireconError
@@ -31,6 +32,7 @@ COMMANDS = (
     add_restore,
     add_train,
     add_data,
+    add_study,
     add_send,
     add_serve,
     add_view,
@@ -54,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(with_default_job(sys.argv[1:] if argv is None else argv))
     try:
         return int(arguments.run(arguments))
     except MrireconError as error:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.method_choices import MethodChoice, candidates
+from mrirecon.evaluation.report.choices import ReportChoices
 from mrirecon.metrics.presets import PRESETS, preset
 from mrirecon.networks.base import Precision
 from mrirecon.records import from_mapping, load_yaml
@@ -224,6 +225,8 @@ class StudyConfig:
         does not.
     seed
         Of samplers, and of masks beside their own.
+    report
+        What its report compares; changes no cell.
     """
 
     name: str
@@ -237,6 +240,7 @@ class StudyConfig:
     precision: Precision = "fp32"
     threads: int = 1
     seed: int = 0
+    report: ReportChoices = field(default_factory=ReportChoices)
 
     def __post_init__(self) -> None:
         tuned = {} if self.tuning is None else self.tuning.inputs
@@ -257,6 +261,7 @@ class StudyConfig:
             raise ConfigError(
                 f"`methods.{searched[0]}` has several values for a parameter, and there is no `tuning` to choose with"
             )
+        self.report.checked_baseline(tuple(self.methods))
         _check_tuning_metric(self)
         _check_reference(self)
 

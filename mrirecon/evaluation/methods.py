@@ -105,7 +105,7 @@ def build_method(choice: MethodChoice, *, setting: str, family: str, load: LoadN
         if not path.is_file():
             return Hole(f"no file {choice.weights}")
         return Method(DnCNNDenoising(load_dncnn(path), choice.sigma), {"bytes": path.stat().st_size})
-    name = _checkpoint(choice.checkpoint, setting, family)
+    name = checkpoint_of(choice.checkpoint, setting, family)
     network = Hole(f"no checkpoint is named for {setting}") if name is None else load(name)
     if isinstance(network, Hole):
         return network
@@ -190,7 +190,8 @@ def _range(sampling: Sampling, network: Network) -> tuple[float, float]:
     return sampling.sigma_min or low, sampling.sigma_max or high
 
 
-def _checkpoint(source: Source, setting: str, family: str) -> str | None:
+def checkpoint_of(source: Source, setting: str, family: str) -> str | None:
+    """The checkpoint for a setting, else for a family of operators; None if none is named for either."""
     if isinstance(source, Mapping):
         return source.get(setting, source.get(family))
     return source

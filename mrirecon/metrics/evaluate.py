@@ -59,6 +59,22 @@ def evaluate(
     ConfigError
         If a preset is unknown, or LPIPS is asked for without its network or with another one.
     """
+    return evaluate_with_slices(reference, reconstruction, definitions, regions=regions, keys=keys, network=network)[0]
+
+
+def evaluate_with_slices(
+    reference: Volume,
+    reconstruction: Volume,
+    definitions: Definitions,
+    *,
+    regions: Sequence[Region] = (),
+    keys: Mapping[str, str] | None = None,
+    network: Lpips | None = None,
+) -> tuple[list[Score], list[Score]]:
+    """What `evaluate` and `evaluate_slices` give, every slice scored once.
+
+    Parameters and errors are those of `evaluate`.
+    """
     check_volumes(reference, reconstruction)
     for region in regions:
         if region.mask.shape != reference.shape:
@@ -69,21 +85,24 @@ def evaluate(
     if len({region.name for region in regions}) < len(regions):
         raise ShapeError(f"regions must have names of their own, got {', '.join(r.name for r in regions)}; merge masks")
     wanted = preset(definitions) if isinstance(definitions, str) else tuple(definitions)
-    scores, found = [], dict(keys or {})
+    scores: list[Score] = []
+    single: list[Score] = []
+    found = dict(keys or {})
     for definition in wanted:
         pair = prepare(reference, reconstruction, definition)
         if definition.scope == "region":
             raise ConfigError(f"{definition.identifier} is a definition for regions; give `regions` and the whole one")
-        value, note = (
-            _mean_over_slices(pair, definition, network)
-            if definition.scope == "slices"
-            else _of_volume(pair, definition)
-        )
+        if definition.scope == "slices":
+            of_slices = _of_slices(pair, definition, found, network)
+            value, note = _mean_over_slices(of_slices)
+            single += of_slices
+        else:
+            value, note = _of_volume(pair, definition)
         scores.append(Score(value, definition, keys=found, note=note))
         if isinstance(definition.measure, REGIONAL):
             scores += [_of_region(pair, definition, region, found) for region in regions]
     order = {name: i for i, name in enumerate(["whole", *(r.name for r in regions)])}
-    return sorted(scores, key=lambda score: order[score.region])
+    return sorted(scores, key=lambda score: order[score.region]), single
 
 
 def evaluate_slices(
@@ -101,13 +120,10 @@ def evaluate_slices(
     """
     check_volumes(reference, reconstruction)
     wanted = preset(definitions) if isinstance(definitions, str) else tuple(definitions)
-    scores = []
+    scores: list[Score] = []
     for definition in (d for d in wanted if d.scope == "slices"):
         pair = prepare(reference, reconstruction, definition)
-        for index in range(len(pair.spans)):
-            value = slice_value(pair, index, definition.measure, network)
-            note = UNDEFINED if np.isnan(value) else ""
-            scores.append(Score(value, definition, slice=index, keys=dict(keys or {}), note=note))
+        scores += _of_slices(pair, definition, dict(keys or {}), network)
     return scores
 
 
@@ -116,8 +132,16 @@ def _of_volume(pair: Pair, definition: MetricDefinition) -> tuple[float, str]:
     return value, UNDEFINED if np.isnan(value) else ""
 
 
-def _mean_over_slices(pair: Pair, definition: MetricDefinition, network: Lpips | None) -> tuple[float, str]:
-    values = np.array([slice_value(pair, i, definition.measure, network) for i in range(len(pair.spans))])
+def _of_slices(pair: Pair, definition: MetricDefinition, keys: dict[str, str], network: Lpips | None) -> list[Score]:
+    values = [slice_value(pair, index, definition.measure, network) for index in range(len(pair.spans))]
+    return [
+        Score(value, definition, slice=index, keys=keys, note=UNDEFINED if np.isnan(value) else "")
+        for index, value in enumerate(values)
+    ]
+
+
+def _mean_over_slices(scores: Sequence[Score]) -> tuple[float, str]:
+    values = np.array([score.value for score in scores])
     undefined = np.isnan(values)
     if undefined.all():
         return nan, UNDEFINED

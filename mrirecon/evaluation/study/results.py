@@ -200,6 +200,11 @@ def study_record(layout: Layout) -> StudyRecord:
     return _read(layout.study, StudyRecord)
 
 
+def read_input(layout: Layout, name: str) -> InputRecord:
+    """The record of an input; `FormatError` if it was not prepared."""
+    return _read(layout.input(name), InputRecord)
+
+
 def read_inputs(layout: Layout) -> dict[str, InputRecord]:
     """The inputs that could be read, by name."""
     records = [_read(path, InputRecord) for path in sorted(layout.inputs.glob("*.json"))]

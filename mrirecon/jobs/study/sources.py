@@ -11,6 +11,7 @@ from pathlib import Path
 from mrirecon.config.study_schema import InputChoice, ScanInput, SimulatedInput
 from mrirecon.data.spec import file_sha256, split_files
 from mrirecon.errors import ConfigError, MrireconError
+from mrirecon.io.free_text import without_paths
 from mrirecon.jobs.data_check import find_spec
 
 _PATTERN = re.compile(r"[*?\[]")
@@ -119,7 +120,15 @@ def _simulated(name: str, choice: SimulatedInput, root: Path, specs: Path | None
     try:
         files = split_files(spec, choice.split, root)
     except MrireconError as error:
-        return [Source(name, name, choice, (), hole=f"{spec.name} is not complete here ({_short(error)})")]
+        return [
+            Source(
+                name,
+                name,
+                choice,
+                (),
+                hole=f"{spec.name} is not complete here ({without_paths(str(error), keep_name=True)})",
+            )
+        ]
     if spec.reader == "dicom":
         return [Source(name, name, choice, files)]
     several = len(files) > 1
@@ -132,8 +141,3 @@ def _simulated(name: str, choice: SimulatedInput, root: Path, specs: Path | None
 def fit_for_files(text: str) -> str:
     """The text with everything but letters, digits, '.', '_' and '-' replaced."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._") or "scan"
-
-
-def _short(error: Exception) -> str:
-    """The message without the folders of this machine."""
-    return re.sub(r"(/[^\s/:]+)+/", "", " ".join(str(error).split()))
