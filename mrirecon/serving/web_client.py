@@ -92,14 +92,20 @@ class WebClient:
     def _request(self, method: str, path: str, headers: dict[str, str], blocks: Iterable[bytes], length: int) -> Answer:
         connection = self._open()
         whole = False
+        limit = 2 * self._timeout_s + length / _SLOWEST
+        over = threading.Event()
         try:
-            with _deadline(connection, 2 * self._timeout_s + length / _SLOWEST):
+            with _deadline(connection, limit, over):
                 self._send_head(connection, method, path, headers)
                 whole = self._send_body(connection, blocks)
                 response = connection.getresponse()
                 body = response.read(_LONGEST_ANSWER + 1)
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            if over.is_set():
+                raise TransferError(
+                    f"{self._destination} took more than {limit:.0f} s over {method}", transient=True
+                ) from None
             raise self._problem(error, method) from None  # the chain could show headers
         except BaseException:
             self.close()
@@ -175,10 +181,11 @@ class WebClient:
 
 
 @contextlib.contextmanager
-def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+def _deadline(connection: http.client.HTTPConnection, seconds: float, over: threading.Event) -> Iterator[None]:
     """End the connection when the block takes longer, so that a trickle of single bytes does not hold us for ever."""
 
     def end() -> None:
+        over.set()
         opened = connection.sock
         if opened is not None:
             with contextlib.suppress(OSError):

@@ -48,7 +48,8 @@ def as_xml(data: Dataset) -> bytes:
         return text
 
     space = 'xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM"'
-    return f'<?xml version="1.0" encoding="utf-8"?><NativeDicomModel {space}>{attributes(data)}</NativeDicomModel>'.encode()
+    root = f"<NativeDicomModel {space}>{attributes(data)}</NativeDicomModel>"
+    return f'<?xml version="1.0" encoding="utf-8"?>{root}'.encode()
 
 
 @pytest.mark.parametrize(
