@@ -221,7 +221,7 @@ def certificate(
     corrected = [whole / SHARE_OF_THE_WHOLE]
     findings: list[Finding] = []
     for family in families:
-        adjusted = holm(np.array([f.p_value for f in family])) / share
+        adjusted = holm(np.nan_to_num([f.p_value for f in family], nan=1.0)) / share
         corrected.append(float(adjusted.min()))
         findings += [
             Finding(f.kind, f.index, f.plane, f.ratio, float(p))
