@@ -29,6 +29,7 @@ from mrirecon.evaluation.readers.sheets import (
 )
 from mrirecon.io.dicom_blinded import BlindIdentity, write_blinded
 from mrirecon.io.intensity import Intensity, series_intensity
+from mrirecon.scan.orientation import reordered, standard_view
 from mrirecon.scan.series import ImageSeries
 
 Volume = NDArray[np.float32]
@@ -199,13 +200,12 @@ def _identity(code: str, side: str, n_slices: int, secret: Secret) -> BlindIdent
 
 
 def _with_image(template: ImageSeries, image: Volume) -> ImageSeries:
+    """The image on the template's grid, in the standard radiological view where the grid is known."""
+    geometry, protocol = template.geometry, template.protocol
+    if not geometry.nominal:
+        image, geometry, protocol = reordered(image, geometry, protocol, standard_view(geometry))
     return ImageSeries(
-        np.ascontiguousarray(image, dtype=np.float32),
-        template.geometry,
-        template.protocol,
-        template.subject,
-        template.derivation,
-        "",
+        np.ascontiguousarray(image, dtype=np.float32), geometry, protocol, template.subject, template.derivation, ""
     )
 
 

@@ -100,8 +100,9 @@ class ReaderKey:
 
     @property
     def content(self) -> bytes:
-        """Canonical JSON; what is sealed."""
-        return json.dumps(to_mapping(self), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        """Canonical JSON; what is sealed: of the key as it will be read, so that 0 and 0.0 are the same."""
+        mapping = to_mapping(from_mapping(ReaderKey, to_mapping(self)))
+        return json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     @property
     def seal(self) -> str:

@@ -17,6 +17,7 @@ import pytest
 
 from mrirecon.errors import ConfigError, FormatError, OutputError
 from mrirecon.evaluation.readers.key import ReaderKey, check_seal, read_key, write_key
+from mrirecon.evaluation.readers.options import ReaderOptions
 from tests.evaluation.readers.simulated import key_of, series_of
 
 
@@ -74,6 +75,11 @@ def test_a_key_changed_with_care_does_not_fit_the_published_seal(key: ReaderKey,
         check_seal(key, "", where="sheet")
     with pytest.raises(FormatError, match="carries the seal"):
         check_seal(key, key.seal[:6], where="sheet")
+
+
+def test_whole_numbers_seal_like_decimals(tmp_path: Path) -> None:
+    key = key_of(series_of(2, ("a", "b")), ReaderOptions(repeats=0))
+    assert read_key(write_key(key, tmp_path / "key.json")).seal == key.seal
 
 
 def test_the_seal_depends_on_everything_and_hides_it(key: ReaderKey) -> None:
