@@ -51,6 +51,7 @@ def view(folder: Path, options: ViewOptions, reporter: Reporter) -> None:
         ViewerServer(folders, reference=options.reference, classical=options.classical, port=options.port) as server,
         _doorway(server.url) as door,
     ):
+        server.prepare()
         reporter.say(f"{folder}: {len(folders)} {'study' if len(folders) == 1 else 'studies'}, at")
         reporter.say(f"  {server.url}")
         reporter.say("Whoever has this address sees the images from this machine; Ctrl-C ends it.")

@@ -10,6 +10,7 @@ import numpy as np
 
 from mrirecon.errors import FormatError, MrireconError
 from mrirecon.io.dicom_volume import dicom_volumes
+from mrirecon.io.free_text import without_paths
 from mrirecon.io.provenance import Provenance, read_provenance
 from mrirecon.scan.geometry import Geometry
 from mrirecon.serving.viewer.volume import Role, Volume, dicom_volume, nifti_volumes, numpy_volume
@@ -231,6 +232,6 @@ def _certificate(inside: list[Path], problems: list[str]) -> object:
 
 
 def sentence(error: MrireconError) -> str:
-    """The message with the file's name instead of its path."""
+    """The message with names of files instead of their paths."""
     path = getattr(error, "path", None)
-    return str(error) if path is None else str(error).replace(str(path), path.name, 1)
+    return without_paths(str(error) if path is None else str(error).replace(str(path), path.name), keep_name=True)

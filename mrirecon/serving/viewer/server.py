@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 from mrirecon.errors import ConfigError, MrireconError, OutputError
 from mrirecon.serving.viewer.access import HEADERS, is_local_host, is_token, new_token
+from mrirecon.serving.viewer.folder import sentence
 from mrirecon.serving.viewer.study import Study, open_study
 
 LOOPBACK = "127.0.0.1"
@@ -73,6 +75,8 @@ class ViewerServer(ThreadingHTTPServer):
         self.token = new_token()
         self._studies: dict[int, Study] = {}
         self._lock = threading.Lock()
+        self._first: bytes | None = None
+        self._first_lock = threading.Lock()
         self.study(0)
         try:
             super().__init__((LOOPBACK, port), _Request)
@@ -90,6 +94,24 @@ class ViewerServer(ThreadingHTTPServer):
             if number not in self._studies:
                 self._studies[number] = open_study(self.folders[number], **self.beside)
             return self._studies[number]
+
+    def file(self, study: int, volume: int) -> bytes:
+        """A volume as NIfTI; `IndexError` if there is none of that number."""
+        if (study, volume) == (0, 0):
+            with self._first_lock:
+                prepared, self._first = self._first, None
+            if prepared is not None:
+                return prepared
+        return self.study(study).volumes[volume].file()
+
+    def prepare(self) -> None:
+        """Read the first volume while the browser starts; it is kept until it is asked for."""
+
+        def read() -> None:
+            with self._first_lock, suppress(MrireconError, OSError):  # who asks for it will be told
+                self._first = self.study(0).volumes[0].file()
+
+        threading.Thread(target=read, daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that hangs up is no event."""
@@ -131,14 +153,12 @@ class _Request(BaseHTTPRequestHandler):
                 case ["study", study, "manifest.json"]:
                     return self._json(self._study(study).manifest())
                 case ["study", study, "volume", volume]:
-                    shown = self._study(study).volumes[_number(volume.removesuffix(".nii"))]
-                    return self._send(shown.file(), "application/octet-stream")
+                    content = self.server.file(_number(study), _number(volume.removesuffix(".nii")))
+                    return self._send(content, "application/octet-stream")
         except IndexError:
             pass
         except MrireconError as error:
-            return self._refuse(
-                HTTPStatus.UNPROCESSABLE_ENTITY, str(error).replace(f"{getattr(error, 'path', '')}: ", "")
-            )
+            return self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error))
         self._refuse(HTTPStatus.NOT_FOUND, "there is nothing of that name")
 
     def _study(self, text: str) -> Study:

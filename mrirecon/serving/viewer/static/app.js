@@ -14,7 +14,15 @@ const state = {
   opacity: 0.6, invert: false, nearest: false, crosshair: true, blink: false,
   index: [0, 0, 0], zoom: 1, centre: [0, 0, 0], windows: {},
 };
-const panes = [new Pane($("pane-left")), new Pane($("pane-right"))];
+const panes = [new Pane($("pane-left"), stale), new Pane($("pane-right"), stale)];
+// Asked for at once, so that the server reads while the browser compiles its shaders.
+const early = new Map(["study/0/manifest.json", "study/0/volume/0.nii"].map((name) => [name, fetch(name)]));
+
+function get(name) {
+  const answer = early.get(name) ?? fetch(name);
+  early.delete(name);
+  return answer;
+}
 
 // --- volumes and windows
 
@@ -22,7 +30,7 @@ async function load(id) {
   const volume = state.volumes[id];
   volume.loading ??= (async () => {
     say(`Loading ${volume.title} …`);
-    const answer = await fetch(`study/${state.study}/volume/${id}.nii`);
+    const answer = await get(`study/${state.study}/volume/${id}.nii`);
     if (!answer.ok) throw new Error(`${volume.title}: ${(await answer.text()).trim()}`);
     volume.buffer = await answer.arrayBuffer();
     const header = new DataView(volume.buffer);
@@ -103,6 +111,10 @@ function draw(images = false) {
     drawing = drawing.then(() => new Promise((done) => requestAnimationFrame(() => done()))).then(drawNow).catch(fail);
   }
   return drawing;
+}
+
+function stale() {
+  if (state.manifest && main().values && panes[0].base) draw();
 }
 
 async function drawNow() {
@@ -257,7 +269,7 @@ function options(select, volumes, none) {
 
 async function openStudy(number) {
   state.study = number;
-  const answer = await fetch(`study/${number}/manifest.json`);
+  const answer = await get(`study/${number}/manifest.json`);
   if (!answer.ok) throw new Error((await answer.text()).trim());
   state.manifest = await answer.json();
   state.volumes = state.manifest.volumes;
@@ -315,7 +327,6 @@ function wire() {
   drawBar($("legend-bar"));
   listenToKeys(actions);
   panes.forEach((pane) => listenToPane(pane, actions));
-  new ResizeObserver(() => state.manifest && main().values && draw()).observe($("panes"));
 }
 
 async function start() {
@@ -323,7 +334,7 @@ async function start() {
     throw new Error("This browser has no WebGL 2. Use a current Chrome, Edge, Firefox or Safari, and allow hardware acceleration.");
   }
   wire();
-  const [{ studies }] = await Promise.all([fetch("studies.json").then((r) => r.json()), ...panes.map((pane) => pane.attach())]);
+  const [{ studies }] = await Promise.all([fetch("studies.json").then((r) => r.json()), panes[0].attach()]);
   studies.forEach((name, n) => $("studies").append(new Option(name, n)));
   $("studies").hidden = studies.length < 2;
   await openStudy(0);

@@ -7,8 +7,11 @@ const ALL = 3;
 const EDGE_PX = 13;
 
 export class Pane {
-  constructor(element) {
+  // `stale` is called when the canvas must be drawn again, as after a change of its size.
+  constructor(element, stale) {
     this.element = element;
+    this.stale = stale;
+    this.changing = false;
     this.canvas = document.createElement("canvas");
     element.append(this.canvas);
     this.parts = {};
@@ -27,7 +30,13 @@ export class Pane {
     return box;
   }
 
-  async attach() {
+  // Once; the canvas must be on the screen by then. Compiling shaders takes a while.
+  attach() {
+    this.attached ??= this.#attach();
+    return this.attached;
+  }
+
+  async #attach() {
     this.nv = new niivue.Niivue({
       interactive: false,
       dragAndDropEnabled: false,
@@ -48,16 +57,20 @@ export class Pane {
     });
     await this.nv.attachToCanvas(this.canvas, false);
     addColours(this.nv);
+    // niivue draws whenever anything changes; here a frame is drawn once, when all has changed that will.
+    this.paint = this.nv.drawScene.bind(this.nv);
+    this.nv.drawScene = () => this.changing || this.stale();
   }
 
   // Show `base` and, over it, `overlay` ({volume, opacity}) with these windows.
   async show(base, overlay, windowOf, options) {
+    await this.attach();
     const key = `${base.id}/${overlay ? overlay.volume.id : "-"}`;
     if (key !== this.key) {
-      const images = [await image(base)];
-      if (overlay) images.push(await image(overlay.volume));
-      if (this.nv.volumes.length) this.nv.volumes.slice().forEach((v) => this.nv.removeVolume(v));
-      images.forEach((one) => this.nv.addVolume(one));
+      const images = await Promise.all([base, ...(overlay ? [overlay.volume] : [])].map(image));
+      this.nv.volumes = images;
+      this.nv.back = images[0];
+      this.nv.overlays = images.slice(1);
       this.key = key;
     }
     this.base = base;
@@ -66,9 +79,11 @@ export class Pane {
     const heat = base.role === "uncertainty" || base.role === "difference";
     setLook(first, heat ? SOLID : GREY, windowOf(base), 1, options.invert && !heat);
     if (second) setLook(second, OVER, windowOf(overlay.volume), overlay.opacity, false);
+    this.changing = true;
     this.nv.opts.isNearestInterpolation = options.nearest;
-    this.nv.setInterpolation(options.nearest);
     this.nv.updateGLVolume(); // windows, colours and opacity reach the picture here
+    this.nv.setInterpolation(options.nearest);
+    this.changing = false;
   }
 
   place(view) {
@@ -85,7 +100,7 @@ export class Pane {
     const centre = base.linked ? view.centre : [0, 1, 2].map((n) => (low[n] + high[n]) / 2);
     const pan = [0, 1, 2].map((n) => (low[n] + high[n]) / 2 - zoom * centre[n]);
     nv.scene.pan2Dxyzmm = [...pan, zoom];
-    nv.drawScene();
+    this.paint();
     this.#annotate(view, mm);
   }
 
