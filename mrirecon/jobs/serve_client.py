@@ -87,9 +87,7 @@ class ClientService:
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(last.filename).name}:{last.lineno}"
             _last_words(connection, f"an internal error ({type(error).__name__}); see the log of the server")
-            reporter.warn(
-                f"{name}: internal error {type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-            )
+            reporter.warn(f"{name}: internal error {type(error).__name__} at {place}")
         finally:
             connection.finish()
 

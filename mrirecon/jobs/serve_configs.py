@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import mrirecon
-from mrirecon.config.build_unfolded import build_unfolded
+from mrirecon.config.build import build_reconstructor
 from mrirecon.config.load import load_config
-from mrirecon.config.schema import FileMaps, ReconstructionConfig, ReferenceMaps, Unfolded
+from mrirecon.config.schema import FileMaps, ReconstructionConfig, ReferenceMaps
 from mrirecon.errors import ConfigError, MrireconError
 from mrirecon.jobs.reporting import Reporter
 
@@ -56,8 +56,7 @@ def _usable(path: Path) -> ReconstructionConfig:
         raise ConfigError("`undersampling` would throw measured data away; leave it out")
     if isinstance(config.maps, FileMaps | ReferenceMaps) and not config.maps.path.exists():
         raise ConfigError(f"`maps.path`: {config.maps.path} does not exist")
-    if isinstance(config.method, Unfolded):
-        build_unfolded(config.method, image="complex")
+    build_reconstructor(config.method)
     return config
 
 

@@ -85,7 +85,7 @@ class Connection:
             self._discard(self._length(self._limits.text_bytes, "configuration text"))
             return ConfigText()
         if kind is Kind.HEADER:
-            return Header(bytes(self._exactly(self._length(self._limits.header_bytes, "XML header"))))
+            return Header(bytes(self._exactly(self._length(self._limits.header_bytes, "XML header"))).rstrip(b"\0"))
         if kind is Kind.TEXT:
             return Text(bytes(self._exactly(self._length(self._limits.text_bytes, "text"))).split(b"\0", 1)[0])
         if kind is Kind.ACQUISITION:
