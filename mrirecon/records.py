@@ -7,6 +7,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -51,7 +52,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -
     """
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"`{where or 'configuration'}` must be a mapping, got {type(mapping).__name__}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
@@ -83,6 +84,16 @@ def to_mapping(record: Any) -> Any:
     return record
 
 
+def _hints(cls: Any) -> dict[str, Any]:
+    return _cached_hints(cls)
+
+
+@cache
+def _cached_hints(cls: Any) -> dict[str, Any]:
+    """Types of the fields; finding them means evaluating source text, which is slow."""
+    return typing.get_type_hints(cls)
+
+
 def _join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
@@ -112,7 +123,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
         return None
     records = [o for o in options if dataclasses.is_dataclass(o)]
     if isinstance(value, Mapping) and records:
-        kinds = {typing.get_args(typing.get_type_hints(r)["kind"])[0]: r for r in records} if len(records) > 1 else {}
+        kinds = {typing.get_args(_hints(r)["kind"])[0]: r for r in records} if len(records) > 1 else {}
         if not kinds:
             return _convert(records[0], value, where)
         kind = value.get("kind")

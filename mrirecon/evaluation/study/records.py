@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from mrirecon.errors import ConfigError
@@ -205,7 +207,7 @@ def result_from_mapping(mapping: Mapping[str, Any], *, subject: str = "") -> Cel
     stored = plain.pop("definitions", [])
     short = {name: plain.pop(name, []) for name in ("scores", "slice_scores")}
     empty = from_mapping(CellResult, plain)
-    definitions = tuple(from_mapping(MetricDefinition, d) for d in stored)
+    definitions = tuple(_definition(json.dumps(d, sort_keys=True)) for d in stored)
     keys = score_keys(empty.key, subject)
     try:
         whole, single = (tuple(_long(s, definitions, keys) for s in short[name]) for name in ("scores", "slice_scores"))
@@ -226,6 +228,12 @@ def score_keys(key: CellKey, subject: str = "") -> dict[str, str]:
         "seed": str(key.seed),
         "method": key.method,
     }
+
+
+@lru_cache(maxsize=256)
+def _definition(text: str) -> MetricDefinition:
+    """One object per definition, however many cells name it: identifiers are computed once."""
+    return from_mapping(MetricDefinition, json.loads(text))
 
 
 def _short(score: Score, definition: int) -> dict[str, Any]:

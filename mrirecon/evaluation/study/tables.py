@@ -55,10 +55,8 @@ def _plain(value: Any) -> Any:
 
 
 def _definitions(study: StudyResults) -> str:
-    found: dict[str, MetricDefinition] = {}
-    for cell in study.cells:
-        for score in (*cell.scores, *cell.slice_scores):
-            found.setdefault(score.definition.identifier, score.definition)
+    every = {score.definition for cell in study.cells for score in (*cell.scores, *cell.slice_scores)}
+    found: dict[str, MetricDefinition] = {definition.identifier: definition for definition in every}
     content = {
         name: {"meaning": describe(definition), "definition": to_mapping(definition)}
         for name, definition in sorted(found.items())
