@@ -16,6 +16,8 @@ import yaml
 from PIL import Image
 
 from mrirecon.cli import main
+from mrirecon.data.image_examples import ImageExamples
+from mrirecon.errors import FormatError
 from mrirecon.training.checkpoint import load_checkpoint
 from mrirecon.training.state import read_state, state_files
 from tests.jobs.training_case import SPEC, write_case
@@ -222,12 +224,17 @@ def test_losses_that_are_not_finite_end_with_a_state(tmp_path, capsys):
     assert state_files(tmp_path / "out" / "state")
 
 
-def test_an_error_in_the_middle_saves_what_was_reached(tmp_path, capsys):
-    """The largest blur kernels do not fit these crops, which only shows when one is drawn."""
-    config = write_case(tmp_path, data={"kind": "images", "specs": ["waves"], "degradations": {"sizes": [24, 24]}})
+def test_an_error_in_the_middle_saves_what_was_reached(tmp_path, capsys, monkeypatch):
+    def failing(self, index, *, draw=ImageExamples.batch):
+        if index == 5:
+            raise FormatError(tmp_path / "picture.png", "became unreadable")
+        return draw(self, index)
+
+    config = write_case(tmp_path)
+    monkeypatch.setattr(ImageExamples, "batch", failing)
     assert train(config, tmp_path / "out", "--steps", "50") == 2
-    assert "kernel" in capsys.readouterr().err
-    assert read_state(state_files(tmp_path / "out" / "state")[-1]).step > 0
+    assert "became unreadable" in capsys.readouterr().err
+    assert read_state(state_files(tmp_path / "out" / "state")[-1]).step == 2  # of two batches each
 
 
 def test_fine_tuning_starts_from_the_weights_of_a_checkpoint(finished, tmp_path, capsys):
