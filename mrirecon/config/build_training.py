@@ -8,9 +8,11 @@ from torch import Tensor
 
 from mrirecon.config.train_schema import DataChoice, MRIData, TrainConfig
 from mrirecon.data.examples import Examples
-from mrirecon.data.image_examples import image_examples_from_specs
-from mrirecon.data.mri_examples import mri_examples_from_specs
+from mrirecon.data.image_examples import ImageExamples
+from mrirecon.data.mri_examples import MRIExamples
+from mrirecon.data.photographs import read_training_photographs
 from mrirecon.data.spec import DataSpec, load_data_spec
+from mrirecon.data.volumes import read_training_volumes
 from mrirecon.diffusion.schedule import karras_levels, sampling_levels
 from mrirecon.errors import ConfigError
 from mrirecon.reconstruction.unfolding import UnfoldedConfig
@@ -36,11 +38,16 @@ def build_examples(data: DataChoice, specs: Path, root: Path | None, *, seed: in
         Folder of the data; the variable MRIRECON_DATA when None.
     seed
         Of everything drawn.
+
+    Raises
+    ------
+    ConfigError, FormatError, ShapeError
+        If a specification does not fit, or files are missing, damaged or too small.
     """
     files = [spec_file(name, specs) for name in data.specs]
     if isinstance(data, MRIData):
-        return mri_examples_from_specs(files, root, data.simulation, seed=seed, split=data.split)
-    return image_examples_from_specs(files, root, data.degradations, seed=seed, split=data.split)
+        return MRIExamples(read_training_volumes(files, data.split, root), data.simulation, seed=seed)
+    return ImageExamples(read_training_photographs(files, data.split, root), data.degradations, seed=seed)
 
 
 def build_validator(config: TrainConfig, specs: Path, root: Path | None) -> Validator | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch.nn.functional import interpolate
 
 from mrirecon.data.degradations import TASKS, draw_operator, edge_divisor, smallest_edge
 from mrirecon.data.examples import Draws, Examples, TrainingBatch, check_range, check_weights
-from mrirecon.data.photographs import Picture, read_training_photographs
+from mrirecon.data.photographs import Picture
 from mrirecon.errors import ConfigError, ShapeError
 from mrirecon.operators.image import image_space
 from mrirecon.operators.measurement import MeasurementModel
@@ -142,32 +141,3 @@ class ImageExamples(Examples):
             part = part.clamp(-1.0, 1.0)
         part = torch.rot90(part, draws.integer((0, 3)), (-2, -1))
         return part.flip(-1) if draws.chance(0.5) else part
-
-
-def image_examples_from_specs(
-    specs: Sequence[str | Path],
-    root: str | Path | None,
-    degradations: ImageDegradations,
-    *,
-    seed: int,
-    split: str = "train",
-) -> ImageExamples:
-    """Examples from the grey photographs of data specifications.
-
-    Parameters
-    ----------
-    specs
-        Specification files.
-    root
-        Folder below which the specifications place their files; the variable MRIRECON_DATA when None.
-    degradations, seed
-        See `ImageExamples`.
-    split
-        Which part of the data.
-
-    Raises
-    ------
-    ConfigError, FormatError, ShapeError
-        If a specification does not fit, or files are missing or too small.
-    """
-    return ImageExamples(read_training_photographs(specs, split, root), degradations, seed=seed)

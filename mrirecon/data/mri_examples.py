@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from mrirecon.data.random_images import (
 from mrirecon.data.random_masks import Undersampling, random_masks
 from mrirecon.data.random_phases import Phase, random_phases
 from mrirecon.data.slices import SliceStore
-from mrirecon.data.volumes import Volume, read_training_volumes
+from mrirecon.data.volumes import Volume
 from mrirecon.errors import ConfigError
 from mrirecon.linalg.fft import fft
 from mrirecon.operators.measurement import MeasurementModel
@@ -183,32 +182,3 @@ class MRIExamples(Examples):
         inside = (avg_pool2d(image.abs(), 3, 1, 1) > _SUPPORT_LEVEL).float()
         grown = max_pool2d(inside, 2 * margin + 1, 1, margin)
         return torch.where(cropped[:, None, None, None], grown, 1.0)
-
-
-def mri_examples_from_specs(
-    specs: Sequence[str | Path],
-    root: str | Path | None,
-    simulation: MRISimulation,
-    *,
-    seed: int,
-    split: str = "train",
-) -> MRIExamples:
-    """Examples from the image volumes of data specifications.
-
-    Parameters
-    ----------
-    specs
-        Specification files.
-    root
-        Folder below which the specifications place their files; the variable MRIRECON_DATA when None.
-    simulation, seed
-        See `MRIExamples`.
-    split
-        Which part of the data.
-
-    Raises
-    ------
-    ConfigError, FormatError
-        If a specification does not fit or files are missing.
-    """
-    return MRIExamples(read_training_volumes(specs, split, root), simulation, seed=seed)

@@ -10,7 +10,8 @@ import torch
 
 from mrirecon.data.degradations import TASKS, draw_operator, edge_divisor, smallest_edge
 from mrirecon.data.examples import Draws
-from mrirecon.data.image_examples import ImageDegradations, ImageExamples, image_examples_from_specs
+from mrirecon.data.image_examples import ImageDegradations, ImageExamples
+from mrirecon.data.photographs import read_training_photographs
 from mrirecon.errors import ConfigError, ShapeError
 from mrirecon.operators.image import image_space
 from mrirecon.records import from_mapping
@@ -193,6 +194,7 @@ def test_examples_from_specifications():
     if not ROOT.is_dir():
         pytest.skip("the shared data are absent (set MRIRECON_DATA)")
     specs = [SPECS / "set5.yaml"]
-    batch = image_examples_from_specs(specs, ROOT, ImageDegradations(), seed=0, split="validation").batch(0)
+    pictures = read_training_photographs(specs, "validation", ROOT)
+    batch = ImageExamples(pictures, ImageDegradations(), seed=0).batch(0)
     assert batch.image.shape[:2] == (8, 1)
     assert 96 <= batch.image.shape[-1] <= 128

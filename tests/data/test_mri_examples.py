@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from mrirecon.data.mri_examples import MRIExamples, MRISimulation, mri_examples_from_specs
+from mrirecon.data.mri_examples import MRIExamples, MRISimulation
 from mrirecon.data.random_masks import Undersampling
-from mrirecon.data.volumes import Volume
+from mrirecon.data.volumes import Volume, read_training_volumes
 from mrirecon.errors import ConfigError
 from mrirecon.reconstruction.normalisation import intensity_scale
 from mrirecon.records import from_mapping
@@ -178,7 +178,9 @@ def test_examples_from_specifications():
     if not ROOT.is_dir():
         pytest.skip("the shared data are absent (set MRIRECON_DATA)")
     specs = [SPECS / "pyradiomics-brain.yaml"]
-    train = mri_examples_from_specs(specs, ROOT, SMALL, seed=0).batch(0)
-    validation = mri_examples_from_specs(specs, ROOT, SMALL, seed=0, split="validation").batch(0)
+    train, validation = (
+        MRIExamples(read_training_volumes(specs, split, ROOT), SMALL, seed=0).batch(0)
+        for split in ("train", "validation")
+    )
     assert train.image.shape == validation.image.shape
     assert not torch.equal(train.image, validation.image)
