@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mrirecon.evaluation.readers.results import load_reader_results
 from mrirecon.evaluation.report.compose import compose
 from mrirecon.evaluation.report.data import report_data
 from mrirecon.evaluation.report.gallery import figures, prospective_examples, retrospective_examples
-from mrirecon.evaluation.report.markup import Markup
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.study.results import open_study
 from mrirecon.io.atomic import atomic_file
@@ -46,7 +46,8 @@ def write_report(folder: Path, reporter: Reporter) -> Path:
         )
     data = report_data(results)
     with_reference, without = retrospective_examples(data), prospective_examples(data)
-    makers = list(figures(data, (*with_reference, *without)))
+    readers = load_reader_results(results.folder)
+    makers = list(figures(data, (*with_reference, *without), readers))
     plots: dict[str, Plot] = {}
     for name, draw in reporter.track(makers, total=len(makers), label="figures"):
         plots[name] = draw()
@@ -59,7 +60,7 @@ def write_report(folder: Path, reporter: Reporter) -> Path:
         prospective=without,
         plots=plots,
         files=[*names, *(f"{FIGURES}/{name}.{suffix}" for name in plots for suffix in ("svg", "png"))],
-        readers=Markup(""),
+        readers=readers,
     )
     page = results.folder / PAGE
     _write(page, html.encode("utf-8"))

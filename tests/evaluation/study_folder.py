@@ -56,6 +56,8 @@ class SyntheticStudy:
         Cell name to reason.
     missing
         Names of cells that were not run.
+    n_metrics
+        Of the preset "study".
     scored
         False: scores are drawn instead of computed and all subjects share the pictures of the first.
     """
@@ -72,6 +74,7 @@ class SyntheticStudy:
     missing: tuple[str, ...] = ()
     limits: tuple[str, ...] = ("simulated from magnitude images: the phase is made up", "coil maps are simulated")
     report: Mapping[str, Any] = field(default_factory=dict)
+    n_metrics: int = 6
     scored: bool = True
     description: str = "Synthetic ellipses."
     warnings: Mapping[str, str] = field(default_factory=dict)
@@ -199,7 +202,7 @@ def _cell(
             scores = [Score(0.02 + 0.03 * damage, RELATIVE), Score(0.9 + 0.4 * damage, CHI_SQUARE)]
         elif study.scored:
             image = np.load(layout.cell(key) / "image.npy")
-            scores = evaluate(reference, image, preset("study"))
+            scores = evaluate(reference, image, preset("study")[: study.n_metrics])
         else:
             scores = _drawn_scores(key, damage, n)
     learned = key.method.startswith("unfolded")
@@ -229,7 +232,7 @@ def _picture(
 ) -> None:
     path = layout.cell(key) / "image.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not study.scored and n > 0:  # every subject has the pictures of the first
+    if not study.scored and n > 0 and key.mask != ACQUIRED:  # every subject has the pictures of the first
         os.link(layout.cell(CellKey(file_name(study.subjects[0]), *_rest(key))) / "image.npy", path)
         return
     _, mask = drawn(study.matrix, *_drawn_key(key))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mrirecon.evaluation.readers.results import ReaderResults
 from mrirecon.evaluation.report.data import ReportData
-from mrirecon.evaluation.report.gallery import Titled
+from mrirecon.evaluation.report.gallery import READERS, Titled
 from mrirecon.evaluation.report.markup import Markup
 from mrirecon.evaluation.report.page import page
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.report.section_pictures import Budget, masks_section, pictures_section
 from mrirecon.evaluation.report.section_prospective import prospective_section
 from mrirecon.evaluation.report.section_quality import comparison_section, margin_section, quality_section
+from mrirecon.evaluation.report.section_readers import readers_section
 from mrirecon.evaluation.report.section_record import holes_section, methods_section, record_section
 from mrirecon.evaluation.report.section_summary import header, limits_section, summary_section
 
@@ -26,7 +28,7 @@ def compose(
     prospective: Sequence[Titled],
     plots: Mapping[str, Plot],
     files: Sequence[str],
-    readers: Markup,
+    readers: ReaderResults | None,
 ) -> str:
     """The HTML of a report.
 
@@ -39,7 +41,7 @@ def compose(
     files
         What lies beside the page.
     readers
-        The chapter of the reader study; empty if there is none.
+        What readers found, if they were asked.
     """
     shown = {
         name: plot for name, plot in plots.items() if not name.startswith(tuple(t.name for t in examples) or ("\0",))
@@ -56,7 +58,7 @@ def compose(
         with_reference,
         masks_section(data),
         without,
-        readers,
+        Markup("") if readers is None else readers_section(readers, shown.get(READERS)),
         methods_section(data),
         holes_section(data),
         record_section(data, files),

@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from mrirecon.evaluation.readers.results import ReaderResults
 from mrirecon.evaluation.report.columns import settings_of
 from mrirecon.evaluation.report.data import MaskFindings, ReportData
 from mrirecon.evaluation.report.examples import Example, example, shown_settings, typical_and_hardest
 from mrirecon.evaluation.report.plots_curves import plot_differences, plot_quality, plot_subjects
 from mrirecon.evaluation.report.plots_examples import plot_example
+from mrirecon.evaluation.report.plots_readers import plot_reader_scores
 from mrirecon.evaluation.report.plots_style import Look, Plot, looks
 from mrirecon.evaluation.report.section_quality import plot_name
 from mrirecon.evaluation.report.section_summary import prospective_keys
+
+READERS = "readers"
+"""Name of the figure of the readers' scores."""
 
 MOST_PROSPECTIVE = 3
 """Scans without a reference that are shown as pictures."""
@@ -58,9 +63,13 @@ def prospective_examples(data: ReportData) -> tuple[Titled, ...]:
     return tuple(found)
 
 
-def figures(data: ReportData, examples: tuple[Titled, ...]) -> Iterator[tuple[str, Callable[[], Plot]]]:
+def figures(
+    data: ReportData, examples: tuple[Titled, ...], readers: ReaderResults | None = None
+) -> Iterator[tuple[str, Callable[[], Plot]]]:
     """Name and maker of every figure, so that whoever draws them can count."""
     look = looks(data.methods)
+    if readers is not None and readers.scores:
+        yield READERS, partial(plot_reader_scores, readers, name=READERS)
     for found in data.masks:
         yield from _curves(data, found, look)
     for titled in examples:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrirecon.evaluation.report.columns import ScoreColumn
+from mrirecon.evaluation.report.columns import ScoreColumn, is_prospective
 from mrirecon.evaluation.report.data import ReportData
 from mrirecon.evaluation.report.directions import EXPLANATIONS, arrow
 from mrirecon.evaluation.report.examples import Example
 from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, paragraph, section, table, tag
 from mrirecon.evaluation.report.section_pictures import Budget, example_block
 from mrirecon.evaluation.report.section_summary import prospective_keys
+from mrirecon.evaluation.report.tables import NOTHING
 from mrirecon.evaluation.statistics.observations import Score as Observation
 from mrirecon.evaluation.statistics.wording import decimals_for, number
 from mrirecon.metrics.passport import describe
@@ -40,6 +41,7 @@ def prospective_section(data: ReportData, examples: Sequence[tuple[str, Example]
         )
     )
     parts += [_table(column) for column in data.prospective]
+    parts += _facts_tables(data)
     for title, example in examples:
         parts += [tag("h3", title), example_block(example, budget)]
     return section("Scans without ground truth", "prospective", parts)
@@ -60,6 +62,23 @@ def _table(column: ScoreColumn) -> Markup:
     header += [[name, tag("br"), tag("small", setting)] for name, setting in scans]
     notes = classed("div", "note", bullets([f"{note}." for note in column.notes])) if column.notes else Markup("")
     return Markup(table(header, rows, caption=caption).html + notes.html)
+
+
+def _facts_tables(data: ReportData) -> list[Content]:
+    """One table per number that the cells of these scans record beside their scores."""
+    cells = [c for c in data.results.cells if is_prospective(data.results, c.key)]
+    scans = tuple(dict.fromkeys((c.key.input, c.key.setting) for c in cells))
+    tables: list[Content] = []
+    for name in dict.fromkeys(name for c in cells for name in c.facts if name != "effective_acceleration"):
+        values = {(c.key.method, c.key.input, c.key.setting): c.facts[name] for c in cells if name in c.facts}
+        rows: list[list[Content]] = []
+        for method in dict.fromkeys(key[0] for key in values):
+            found = [values.get((method, *scan)) for scan in scans]
+            rows.append([method, *(NOTHING if v is None else number(v, decimals_for(v)) for v in found)])
+        header: list[Content] = ["method"]
+        header += [[scan, tag("br"), tag("small", setting)] for scan, setting in scans]
+        tables.append(table(header, rows, caption=tag("b", name.replace("_", " "))))
+    return tables
 
 
 def _value(row: Observation | None) -> Content:

@@ -10,7 +10,7 @@ from mrirecon.evaluation.report.findings import about_subjects
 from mrirecon.evaluation.report.images import figure_of
 from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, paragraph, section, tag
 from mrirecon.evaluation.report.plots_style import Plot
-from mrirecon.evaluation.report.tables import comparison_table, score_table
+from mrirecon.evaluation.report.tables import comparison_table, margin_table, score_table
 
 
 def quality_section(data: ReportData, plots: Mapping[str, Plot]) -> Markup:
@@ -115,13 +115,22 @@ def margin_section(data: ReportData) -> Markup:
     ]
     for found in data.masks:
         parts.append(tag("h3", f"Mask: {found.mask}"))
-        lines: list[Content] = []
-        for one in found.margin:
-            lines.append(one.found.sentence() if one.found else [tag("b", one.method), f": not possible: {one.reason}"])
-            if one.sample_size:
-                lines.append(one.sample_size)
-        parts.append(bullets(lines) if lines else paragraph("The primary score is not ranked, so nothing was tested."))
+        if not found.margin:
+            parts.append(paragraph("Nothing to test: the primary score is not ranked, or there is one method only."))
+            continue
+        parts += [margin_table(found.margin, data.choices.alpha), *_margin_sentences(found)]
     return section("How far can it be accelerated?", "margin", parts)
+
+
+def _margin_sentences(found: MaskFindings) -> list[Content]:
+    said: list[Content] = [
+        one.found.sentence() if one.found else f"{one.method}: not possible: {one.reason}." for one in found.margin
+    ]
+    follow_up = [one.sample_size for one in found.margin if one.sample_size]
+    parts: list[Content] = [folded("The same in sentences", bullets(said))]
+    if follow_up:
+        parts.append(folded("Subjects that a follow-up would need", bullets(follow_up)))
+    return parts
 
 
 def plot_name(kind: str, mask: str) -> str:

@@ -57,6 +57,7 @@ def summary_section(data: ReportData) -> Markup:
     if subjects:
         names = listed(subjects, most=12)
         lines.append([tag("b", "Subjects with a reference: "), f"{len(subjects)} ({names})"])
+    lines += _findings(data)
     parts: list[Content] = [bullets(lines)]
     few = about_subjects(len(subjects)) if subjects else ""
     if few:
@@ -74,6 +75,28 @@ def summary_section(data: ReportData) -> Markup:
             )
         )
     return section("Summary", "summary", parts)
+
+
+def _findings(data: ReportData) -> list[Content]:
+    """The answer to the study's question, where a margin was set and tests were possible."""
+    lines: list[Content] = []
+    for found in data.masks:
+        tested = [
+            m.found for m in found.margin if m.found and any(j.verdict != "not tested" for j in m.found.judgements)
+        ]
+        if not tested or data.choices.margin is None:
+            continue
+        measure = found.primary.column.measure
+        where = f" at {data.choices.baseline_setting}" if data.choices.baseline_setting else " at the same acceleration"
+        reached = [f"{m.curve.method} {f'up to R = {m.largest:.3g}' if m.largest else 'at no R'}" for m in tested]
+        lines.append(
+            [
+                tag("b", f"Within {measure.with_unit(f'{data.choices.margin:g}')} {measure.name}"),
+                f" of {found.baseline}{where}, mask {found.mask}: {'; '.join(reached)} (effective R; tested, "
+                f"one-sided alpha {data.choices.alpha:g}).",
+            ]
+        )
+    return lines
 
 
 def limits_section(data: ReportData) -> Markup:

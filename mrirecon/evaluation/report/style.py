@@ -45,9 +45,9 @@ td small { color: var(--soft); }
 figure { margin: 1rem 0; }
 .plot { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
 .plot img { display: block; width: 100%; min-width: 34rem; height: auto; }
-.tiles { display: grid; gap: .5rem; grid-template-columns: repeat(auto-fill, minmax(var(--tile, 10rem), 1fr));
+.tiles { display: grid; gap: .5rem; grid-template-columns: repeat(auto-fit, minmax(var(--tile, 10rem), 1fr));
   background: #101010; color: #dcdcdc; padding: .5rem; border-radius: 4px; }
-.tile { margin: 0; min-width: 0; display: flex; flex-direction: column; }
+.tile { margin: 0; min-width: 0; max-width: 22rem; display: flex; flex-direction: column; }
 .tile img { display: block; width: 100%; height: auto; background: #000; }
 .tile img.pixels { image-rendering: pixelated; }
 .tile .view { position: relative; }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
 from mrirecon.evaluation.report.columns import ScoreColumn, Setting
 from mrirecon.evaluation.report.data import ColumnFindings
 from mrirecon.evaluation.report.directions import arrow
-from mrirecon.evaluation.report.findings import MethodCurve
-from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, table, tag
-from mrirecon.evaluation.statistics.paired import PairedComparison
+from mrirecon.evaluation.report.findings import MarginFinding, MethodCurve
+from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, joined, table, tag
+from mrirecon.evaluation.statistics.paired import SIGNIFICANCE, PairedComparison
 from mrirecon.evaluation.statistics.wording import counted, decimals_for, number, p_value
 from mrirecon.metrics.passport import describe
 
@@ -101,9 +102,13 @@ def comparison_table(findings: ColumnFindings) -> Markup:
         f", {arrow(findings.column.definition)}; paired by subject; {corrected}; intervals are not adjusted.",
     ]
     sentences = [c.sentence() for c in family.comparisons] + [h.reason for h in family.holes]
-    return Markup(
-        table(header, rows, caption=caption, words=2).html + folded("The same in sentences", bullets(sentences)).html
-    )
+    powerless = unreachable(findings)
+    parts: list[Content] = [
+        table(header, rows, caption=caption, words=2),
+        classed("p", "note", powerless) if powerless else None,
+        folded("The same in sentences", bullets(sentences)),
+    ]
+    return Markup(joined(parts))
 
 
 def _figures(found: PairedComparison) -> list[Content]:
@@ -120,9 +125,55 @@ def _figures(found: PairedComparison) -> list[Content]:
         if effect is None
         else [number(effect.corrected, 2), " ", tag("small", f"({number(effect.low, 2)} to {number(effect.high, 2)})")],
         NOTHING if ranks is None else number(ranks.rank_biserial, 2),
-        _p(found.p),
-        _p(found.p_adjusted),
+        shown_p(found.p),
+        shown_p(found.p_adjusted),
     ]
+
+
+def margin_table(findings: Sequence[MarginFinding], alpha: float) -> Markup:
+    """How far each method stays within the margin."""
+    rows: list[list[Content]] = []
+    for one in findings:
+        found = one.found
+        if found is None:
+            rows.append([one.method, classed("span", "hole", "not possible"), NOTHING, NOTHING])
+            continue
+        rates = found.curve.acceleration
+        limits = ""
+        if found.low is not None and found.high is not None:
+            limits = f" ({found.low.words(rates)} to {found.high.words(rates)})"
+        untested = all(j.verdict == "not tested" for j in found.judgements)
+        largest = "none" if found.largest is None else f"{found.largest:.3g}"
+        rows.append(
+            [
+                one.method,
+                classed("span", "hole", "too few subjects") if untested else largest,
+                [found.crossing.words(rates), tag("small", limits) if limits else None],
+                str(len(found.curve.subjects)),
+            ]
+        )
+    header: list[Content] = [
+        "method",
+        "largest tested R shown to be within the margin",
+        f"R at which the mean loss reaches the margin ({100 * (1 - 2 * alpha):g} % interval)",
+        "subjects",
+    ]
+    return table(header, rows)
+
+
+def unreachable(findings: ColumnFindings) -> str:
+    """A sentence where so few subjects meet so many tests that no corrected p-value can be small; else empty."""
+    family = findings.family
+    tested = [c for c in family.comparisons if c.ranks is not None] if family else []
+    if not tested:
+        return ""
+    smallest = min(c.ranks.smallest_p for c in tested if c.ranks is not None) * len(tested)
+    if smallest <= SIGNIFICANCE:
+        return ""
+    return (
+        f"With so few subjects and {counted(len(tested), 'comparison')} no corrected p-value can fall below "
+        f"{min(1.0, smallest):.2g}, whatever the data: read the differences and their intervals, not the p-values."
+    )
 
 
 def _signed(value: float, decimals: int) -> str:
@@ -130,5 +181,6 @@ def _signed(value: float, decimals: int) -> str:
     return f"+{text}" if isfinite(value) and value > 0 and text.strip("0.") else text.replace("-", "−")
 
 
-def _p(p: float | None) -> str:
+def shown_p(p: float | None) -> str:
+    """``0.023``, ``< 0.001``, or a dash."""
     return NOTHING if p is None else p_value(p).removeprefix("p ").removeprefix("= ")

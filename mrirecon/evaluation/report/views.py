@@ -24,8 +24,8 @@ OBJECT_LEVEL = 0.1
 WINDOW_TOP = 0.99
 """Quantile of the object that is shown white."""
 
-ERROR_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-ERROR_QUANTILE = 0.98
+ERROR_STEPS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+ERROR_QUANTILE = 0.95
 
 ZOOM_SHARE = 0.28
 """Side of the zoom as a share of the shorter side of the image."""
@@ -112,7 +112,7 @@ def zoom_box(plane: Plane) -> Box:
 
 
 def error_top(errors: Sequence[NDArray[np.floating]], largest: float) -> float:
-    """The error shown brightest, as a share of `largest`: a round step that nearly all voxels stay below.
+    """The error shown brightest, as a share of `largest`: a round step that most voxels stay below.
 
     Parameters
     ----------

@@ -1,0 +1,61 @@
+"""Figures repeat to the byte, are vector graphics of a journal's width, and tell methods apart."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image
+
+from mrirecon.evaluation.report.findings import MethodCurve, difference_curves, quality_curves
+from mrirecon.evaluation.report.plots_curves import plot_differences, plot_quality, plot_subjects
+from mrirecon.evaluation.report.plots_style import deviation_palette, error_palette, looks
+from tests.evaluation.report.test_findings import LOSS, OPTIONS, column
+
+
+def test_figures_are_the_same_every_time() -> None:
+    scores = column(5)
+    curves = quality_curves(scores, OPTIONS)
+    look = looks(tuple(LOSS))
+    first, second = (plot_quality([(scores, curves)], look, name="q", title="Q") for _ in range(2))
+    assert first == second
+    root = ElementTree.fromstring(first.svg)
+    assert root.attrib["width"] == f"{7.2 * 72:g}pt"
+    assert b"date" not in first.svg.lower()
+    with Image.open(BytesIO(first.png)) as image:
+        assert image.width == 2160
+        assert image.info["dpi"][0] > 299
+
+
+def test_every_subject_has_a_line_and_a_missing_curve_is_said() -> None:
+    scores = column(6)
+    curves = (*quality_curves(scores, OPTIONS)[:1], MethodCurve("gone", None, "no scores"))
+    plot = plot_subjects(scores, curves, looks(("a", "gone")), name="s", title="S")
+    assert plot.svg.count(b"stroke: #8c8c8c") == 6  # thin grey lines
+    few = plot_subjects(column(3), quality_curves(column(3), OPTIONS)[:1], looks(("a",)), name="s", title="S")
+    assert few.svg.count(b"stroke: #8c8c8c") == 3
+
+
+def test_differences_show_zero_and_the_margin() -> None:
+    scores = column(6)
+    curves = difference_curves(scores, "a", OPTIONS)
+    look = looks(tuple(LOSS))
+    plain = plot_differences(scores, curves, look, baseline="a", name="d", title="D")
+    margin = plot_differences(scores, curves, look, baseline="a", name="d", title="D", margin=0.02)
+    assert plain.svg.count(b"#b00020") == 0
+    assert margin.svg.count(b"#b00020") == 2
+
+
+def test_sixteen_methods_look_different() -> None:
+    found = looks([f"m{i}" for i in range(16)])
+    assert len(set(found.values())) == 16
+    assert len({look.colour for look in list(found.values())[:8]}) == 8
+
+
+def test_palettes_rise_in_lightness() -> None:
+    for palette in (error_palette(), deviation_palette()):
+        assert palette.shape == (256, 3)
+        lightness = palette @ np.array([0.2126, 0.7152, 0.0722])
+        assert (np.diff(lightness) > -1).all()
+        assert lightness[-1] > lightness[0] + 150
