@@ -140,8 +140,8 @@ def export_readers(
     n_pairs = sum(item.kind == "preference" for item in made.items)
     n_series = len(made.items) - n_repeats - n_pairs
     reporter.say(
-        f"{n_series} series, {n_repeats} of them twice, and {counted(n_pairs, 'pair')}: {len(made.items)} items for each "
-        f"of {counted(options.readers, 'reader')}; key {place.name}, seal {made.seal}"
+        f"{n_series} series, {n_repeats} of them twice, and {counted(n_pairs, 'pair')}: {len(made.items)} items for "
+        f"each of {counted(options.readers, 'reader')}; key {place.name}, seal {made.seal}"
     )
     return ReaderExport(target, place, made.seal, n_series, n_repeats, n_pairs, chosen.left_out)
 

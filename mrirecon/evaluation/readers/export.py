@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from mrirecon.evaluation.readers.choice import Chosen, ShownSeries
 from mrirecon.evaluation.readers.design import Item, Reading, plan_reading
 from mrirecon.evaluation.readers.key import KeyItem, ReaderKey
 from mrirecon.evaluation.readers.levels import InputLevels, input_levels
-from mrirecon.evaluation.readers.options import ReaderOptions
+from mrirecon.evaluation.readers.options import REFERENCE, ReaderOptions
 from mrirecon.evaluation.readers.secret import Secret
 from mrirecon.evaluation.readers.sheets import (
     reader_folder,
@@ -106,12 +106,13 @@ def write_export(
     items = tuple(
         _write_item(dicom, item, scans, image, secret) for item in progress(reading.items)
     )  # by code: the order of writing says nothing
+    shown = dict.fromkeys(s.method for s in chosen.series)
     key = ReaderKey(
         study=study,
         version=__version__,
         nonce=Secret.fresh().key.hex(),
         secret=secret.key.hex(),
-        options=options,
+        options=replace(options, methods=tuple(m for m in shown if m != REFERENCE)),
         items=items,
         orders=dict(reading.orders),
         left_out=chosen.left_out,

@@ -76,7 +76,7 @@ class ReaderKey:
     secret
         From which codes and orders were made.
     options
-        As asked for.
+        As asked for, with the methods in the order of the study.
     items
         By code.
     orders

@@ -98,7 +98,7 @@ def score_readers(
 
 
 def _methods(key: ReaderKey) -> tuple[str, ...]:
-    """In the order asked for, or by name; the reference last."""
+    """In the order of the study; the reference last."""
     known = sorted({s.method for item in key.items for s in item.shown} - {REFERENCE})
     asked = [m for m in key.options.methods if m in known]
     return (*(asked or known), REFERENCE)
