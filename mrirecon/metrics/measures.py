@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mrirecon.errors import ConfigError
+from mrirecon.metrics.referenceless import HeldOutMeasure, RepeatabilityMeasure, UncertaintyMeasure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,5 +188,15 @@ class ResidualMeasure:
 
 
 Measure = (
-    NmseMeasure | PsnrMeasure | SsimMeasure | HfenMeasure | VifMeasure | HaarPsiMeasure | LpipsMeasure | ResidualMeasure
+    NmseMeasure
+    | PsnrMeasure
+    | SsimMeasure
+    | HfenMeasure
+    | VifMeasure
+    | HaarPsiMeasure
+    | LpipsMeasure
+    | ResidualMeasure
+    | UncertaintyMeasure
+    | RepeatabilityMeasure
+    | HeldOutMeasure
 )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from mrirecon.errors import ConfigError
@@ -17,6 +18,7 @@ from mrirecon.metrics.measures import (
     ResidualMeasure,
     SsimMeasure,
 )
+from mrirecon.metrics.referenceless import HeldOutMeasure, RepeatabilityMeasure, UncertaintyMeasure
 from mrirecon.records import from_mapping, to_mapping
 
 RangeRule = Literal["none", "volume-maximum", "slice-maximum", "slice-joint"]
@@ -24,8 +26,11 @@ Scope = Literal["volume", "slices", "region"]
 REGIONAL = (NmseMeasure, PsnrMeasure, SsimMeasure, HfenMeasure)
 """The measures that are a sum over pixels, and so have a value in a region."""
 
-_COMPLEX = (NmseMeasure, PsnrMeasure, HfenMeasure, ResidualMeasure)
-_WITHOUT_RANGE = (NmseMeasure, HfenMeasure, ResidualMeasure)
+WITHOUT_REFERENCE = (UncertaintyMeasure, RepeatabilityMeasure, HeldOutMeasure)
+"""Measures that compare an image with nothing but itself or its data."""
+
+_COMPLEX = (NmseMeasure, PsnrMeasure, HfenMeasure, ResidualMeasure, HeldOutMeasure)
+_WITHOUT_RANGE = (NmseMeasure, HfenMeasure, ResidualMeasure, *WITHOUT_REFERENCE)
 _OF_VOLUMES = (NmseMeasure, PsnrMeasure, HfenMeasure, ResidualMeasure)
 
 
@@ -47,8 +52,8 @@ class MetricDefinition:
         ``magnitude``: the modulus of complex images, real ones as they are; ``complex``: differences are complex.
     reference
         What the reference is, which the caller vouches for: root sum of squares of the fully sampled coils, their
-        combination with sensitivities (``sense``), the same from estimated maps of minimal variance (``mvue``), or
-        k-space.
+        combination with sensitivities (``sense``), the same from estimated maps of minimal variance (``mvue``),
+        k-space, or ``none`` for measures that need none.
     crop
         Centre crop (rows, columns) of both images; ``square``: the rows cropped to the number of columns.
     scaling
@@ -67,7 +72,7 @@ class MetricDefinition:
     scope: Scope
     data_range: RangeRule | float = "none"
     values: Literal["magnitude", "complex"] = "magnitude"
-    reference: Literal["rss", "sense", "mvue", "k-space", "unspecified"] = "unspecified"
+    reference: Literal["rss", "sense", "mvue", "k-space", "none", "unspecified"] = "unspecified"
     crop: Literal["none", "square"] | tuple[int, int] = "none"
     scaling: Literal["none", "least-squares"] = "none"
     clip: Literal["none", "range"] = "none"
@@ -87,6 +92,10 @@ class MetricDefinition:
             raise ConfigError(f"a volume has no `data_range: {self.data_range}`; set `scope: slices`")
         if self.scope == "region" and not isinstance(self.measure, REGIONAL):
             raise ConfigError(f"{name} has no value in a region; score the whole image")
+        if (self.reference == "none") != isinstance(self.measure, (UncertaintyMeasure, RepeatabilityMeasure)):
+            raise ConfigError(
+                f"{name} has `reference: {self.reference}`; `none` belongs to images scored by themselves"
+            )
         if self.clip == "range" and (not wants_range or self.values == "complex" or self.data_range == "slice-joint"):
             raise ConfigError("`clip: range` needs magnitudes and a range that does not depend on the image")
         if isinstance(self.crop, tuple) and min(self.crop) < 1:
@@ -97,7 +106,7 @@ class MetricDefinition:
         """The measure's short name, as ``ssim``."""
         return self.measure.kind
 
-    @property
+    @cached_property
     def identifier(self) -> str:
         """Name and checksum of the definition, the same in every version of Python and on every machine.
 
