@@ -167,6 +167,10 @@ class Chromium:
         self.send("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], **mouse)
         self.settle()
 
+    def click(self, x: float, y: float) -> None:
+        """Press and release the left button."""
+        self.drag((x, y), (x, y))
+
     def wheel(self, at: tuple[float, float], down: float) -> None:
         """Turn the wheel over a point."""
         self.send("Input.dispatchMouseEvent", type="mouseWheel", x=at[0], y=at[1], deltaX=0, deltaY=down)

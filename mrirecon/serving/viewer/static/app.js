@@ -205,7 +205,11 @@ const actions = {
     state.centre = state.centre.map((c, n) => about[n] + ((c - about[n]) * old) / state.zoom);
     draw();
   },
-  plane(name) { state.plane = name; draw(); },
+  plane(name) {
+    if (main().shape_xyz.includes(1) && name !== acquired()) return; // a single slice has no other planes
+    state.plane = name;
+    draw();
+  },
   layout(count) {
     if (count === 2 && state.right === null) state.right = companion() ?? state.left;
     state.layout = count;
@@ -224,7 +228,8 @@ const actions = {
   nextTool() { state.tool = TOOLS[(TOOLS.indexOf(state.tool) + 1) % TOOLS.length]; controls(); },
   blink(on) { if (state.blink !== on && state.manifest) { state.blink = on; draw(true); } },
   reset() {
-    Object.assign(state, { zoom: 1, windows: {}, invert: false, overlay: null, opacity: 0.6, plane: acquired() });
+    Object.assign(state, { zoom: 1, windows: {}, invert: false, nearest: false, crosshair: true });
+    Object.assign(state, { overlay: null, opacity: 0.6, plane: acquired() });
     state.index = main().shape_xyz.map((n) => Math.floor(n / 2));
     state.centre = apply(main().index_to_screen_ras, main().shape_xyz.map((n) => (n - 1) / 2));
     draw(true);
@@ -342,7 +347,7 @@ async function start() {
 
 // For scripts and tests: the state, and the crosshair at a place in the patient (LPS, mm).
 window.viewer = {
-  state, actions, patientPosition,
+  state, actions, panes, patientPosition,
   settled: () => drawing,
   goTo(lps) {
     const screen = flipLps(apply(inverse(state.manifest.screen_to_patient_lps), lps));

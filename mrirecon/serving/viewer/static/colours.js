@@ -1,6 +1,6 @@
 // Colour maps: perceptually ordered, without green and blue that look like anatomy; points at positions 0..255.
 
-const HEAT = { I: [0, 64, 128, 192, 255], R: [0, 110, 205, 250, 255], G: [0, 15, 60, 155, 250], B: [20, 105, 75, 20, 180] };
+const HEAT = { I: [0, 64, 128, 192, 255], R: [0, 110, 205, 250, 255], G: [0, 15, 60, 155, 250], B: [0, 105, 75, 20, 180] };
 export const GREY = "mrirecon-grey";
 export const SOLID = "mrirecon-heat";
 export const OVER = "mrirecon-heat-over";

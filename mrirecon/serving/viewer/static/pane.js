@@ -4,7 +4,7 @@ import { GREY, OVER, SOLID, addColours } from "./colours.js";
 import { NORMAL, PLANES, apply, roundLength } from "./geometry.js";
 
 const ALL = 3;
-const EDGE_PX = 13;
+const EDGE_PX = 6;
 
 export class Pane {
   // `stale` is called when the canvas must be drawn again, as after a change of its size.
@@ -143,7 +143,7 @@ export class Pane {
     this.element.classList.toggle("planes", !single);
     parts.place.replaceChildren(...(single ? [view.sliceText(tiles[0].plane), small(view.planeText(tiles[0].plane))] : []));
     parts.unknown.hidden = view.orientationKnown;
-    parts.unknown.textContent = "Orientation not recorded: left and right unknown";
+    parts.unknown.textContent = "Orientation unknown: no left or right";
     const length = tiles.length && view.spacingKnown ? roundLength((0.3 * tiles[0].width) / tiles[0].pixelsPerMm) : 0;
     parts.scale.hidden = !length || !single;
     if (length) {
@@ -163,15 +163,15 @@ export class Pane {
     for (const tile of tiles) {
       const [across, down] = edges[tile.plane];
       const middle = { x: tile.left + tile.width / 2, y: tile.top + tile.height / 2 };
-      this.#letter(across[0], tile.left + EDGE_PX, middle.y);
-      this.#letter(across[1], tile.left + tile.width - EDGE_PX, middle.y);
-      this.#letter(down[0], middle.x, tile.top + EDGE_PX);
-      this.#letter(down[1], middle.x, tile.top + tile.height - EDGE_PX);
+      this.#letter("start", across[0], tile.left + EDGE_PX, middle.y);
+      this.#letter("end", across[1], tile.left + tile.width - EDGE_PX, middle.y);
+      this.#letter("middle", down[0], middle.x, tile.top + 2 * EDGE_PX);
+      this.#letter("middle", down[1], middle.x, tile.top + tile.height - 2 * EDGE_PX);
     }
   }
 
-  #letter(text, left, top) {
-    const box = this.#over("letter");
+  #letter(side, text, left, top) {
+    const box = this.#over(`letter ${side}`);
     box.textContent = text;
     box.style.left = `${left}px`;
     box.style.top = `${top}px`;
