@@ -8,7 +8,6 @@ debug log, are not attached.
 from __future__ import annotations
 
 import contextlib
-import queue
 import socket
 import ssl
 import threading
@@ -19,18 +18,20 @@ from typing import Any
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import P_DATA, MaximumLengthNotification, UserIdentityNegotiation
+from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA, MaximumLengthNotification, UserIdentityNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
+from pynetdicom.transport import AssociationSocket
 
 from mrirecon.errors import ConfigError, FormatError, TransferError
 from mrirecon.io.dicom_service import commitment_request, instances_query
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.dicom_peer import Peer, connection_problem
+from mrirecon.serving.dicom_threads import BoundedQueue, Gate
 from mrirecon.serving.outcome import status_text
 
 ECHO, FIND, COMMITMENT = Verification, StudyRootQueryRetrieveInformationModelFind, StorageCommitmentPushModel
@@ -39,7 +40,6 @@ PLAIN_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 _LONGEST_FRAGMENT = 1 << 18  # of an archive that allows more, or any length
 _SHORTEST_FRAGMENT = 128
 _PATIENCE_S = 2.0
-_QUEUED = 32  # fragments between reading and sending
 _REASONS = {
     (1, 2): "it does not speak this application context",
     (1, 3): "it does not know our application entity title (--aet)",
@@ -155,7 +155,7 @@ def association(
     TransferError
         If the archive cannot be reached, refuses, or does not answer.
     """
-    entity = AE(ae_title=peer.calling)
+    entity = _Entity(ae_title=peer.calling)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = peer.timeout_s
     entity.network_timeout = None  # idle is decided by those who wait; silence during a message is bounded below
     for name, syntaxes in contexts:
@@ -182,7 +182,7 @@ def association(
             return
         raise _refusal(link, peer)
     try:
-        _bound_memory(link, peer)
+        _harden(link, peer)
         yield Link(link, peer)
     except BaseException:
         _drop(link)
@@ -193,8 +193,10 @@ def association(
 
 
 def _refusal(link: Association, peer: Peer) -> TransferError:
-    answer = link.acceptor.primitive
-    if not link.is_rejected or answer is None:
+    answer: Any = link.acceptor.primitive
+    if answer is None:  # a refusal that came faster than the library looked whether it is connected
+        answer = link.dul.receive_pdu(wait=False)
+    if not isinstance(answer, A_ASSOCIATE) or not answer.result:
         return connection_problem(peer)
     source, reason = (answer.result_source or 0), (answer.diagnostic or 0)
     return TransferError(
@@ -317,25 +319,26 @@ def _answer_at_once(event: Any) -> None:
             event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, quick, 1)
 
 
-class _BoundedQueue(queue.Queue[Any]):
-    """Holds back fragments of a message until there is room; everything else passes."""
+class _ClosingSocket(AssociationSocket):
+    """Closes what it opened; the library's own leaves it open where the other side was the first to go."""
 
-    def __init__(self, link: Association) -> None:
-        super().__init__()
-        self._link = link
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        if isinstance(item, P_DATA):
-            with self.not_full:
-                while self._qsize() >= _QUEUED:
-                    if not (self._link.is_established and self._link.dul.is_alive()):
-                        raise ConnectionError("the connection ended while a message was being sent")
-                    self.not_full.wait(0.1)
-        super().put(item, block, timeout)
+    def _shutdown_socket(self) -> None:
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
 
 
-def _bound_memory(link: Association, peer: Peer) -> None:
-    link.dul.to_provider_queue = _BoundedQueue(link)
+class _Entity(AE):
+    def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
+        made = _ClosingSocket(assoc, address=address)
+        made.tls_args = tls_args
+        return made
+
+
+def _harden(link: Association, peer: Peer) -> None:
+    link._reactor_checkpoint = Gate(link)
+    link.dul.to_provider_queue = BoundedQueue(P_DATA, lambda: link.is_established and link.dul.is_alive())
     for item in link.acceptor.user_information:
         if isinstance(item, MaximumLengthNotification):
             asked = item.maximum_length_received
@@ -351,8 +354,12 @@ def _drop(link: Association) -> None:
         deadline = time.monotonic() + 0.2
         while link.dul.is_alive() and not link.dul.to_provider_queue.empty() and time.monotonic() < deadline:
             time.sleep(0.005)
-    with contextlib.suppress(OSError, AttributeError):
-        link.dul.socket.socket.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+    opened = None if link.dul.socket is None else link.dul.socket.socket
+    if opened is not None:
+        with contextlib.suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
     ending = threading.Thread(target=link.kill, daemon=True)
     ending.start()
-    ending.join(2.0)
+    ending.join(_PATIENCE_S)
+    if opened is not None:
+        opened.close()  # the library leaves it open where the peer was the first to go

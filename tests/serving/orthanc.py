@@ -10,11 +10,7 @@ import base64
 import json
 import shutil
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +21,11 @@ from typing import Any
 import pytest
 
 from tests.serving import namespace_relay
+from tests.serving.namespace_server import relayed, wait_until
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 TITLE = "ORTHANC"
 USER, PASSWORD = "radiology", "canary-Pa55word"
-_UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 
 
 @dataclass(frozen=True)
@@ -95,9 +91,6 @@ def running_orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
     program = shutil.which("Orthanc")
     if program is None or not PLUGIN.is_file():
         pytest.skip("Orthanc with its DICOMweb plugin is not installed (Debian: orthanc, orthanc-dicomweb)")
-    possible = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
-    if possible.returncode:
-        pytest.skip(f"no network namespace for Orthanc, which listens on all interfaces: {possible.stderr.strip()}")
     report_socket = folder / "report"
     configuration = {
         "Name": "test",
@@ -118,37 +111,8 @@ def running_orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
         "StableAge": 1,
     } | settings
     (folder / "orthanc.json").write_text(json.dumps(configuration))
-    with socket.create_server(("127.0.0.1", 0)) as dicom, socket.create_server(("127.0.0.1", 0)) as web:
-        relay = subprocess.Popen(
-            [*_UNSHARE, sys.executable, namespace_relay.__file__],
-            stdin=subprocess.PIPE,
-            pass_fds=(dicom.fileno(), web.fileno()),
-            text=True,
-        )
-        assert relay.stdin is not None
-        log = folder / "orthanc.log"
-        orders = {
-            "inwards": [[dicom.fileno(), 4242], [web.fileno(), configuration["HttpPort"]]],
-            "outwards": [[11113, str(report_socket)]],
-            "log": str(log),
-            "command": [program, str(folder / "orthanc.json")],
-        }
-        relay.stdin.write(json.dumps(orders) + "\n")
-        relay.stdin.flush()
-        try:
-            _wait_until_up(log, relay)
-            yield Orthanc(dicom.getsockname()[1], web.getsockname()[1], report_socket)
-        finally:
-            relay.stdin.close()
-            relay.wait(20)
-
-
-def _wait_until_up(log: Path, relay: subprocess.Popen[str]) -> None:
-    for _ in range(600):
-        text = log.read_text(errors="replace") if log.exists() else ""
-        if "Orthanc has started" in text:
-            return
-        if relay.poll() is not None:
-            break
-        time.sleep(0.05)
-    raise AssertionError(f"Orthanc did not start:\n{text[-3000:]}")
+    log = folder / "orthanc.log"
+    command = [program, str(folder / "orthanc.json")]
+    with relayed(command, [4242, 8042], log, outwards=[(11113, report_socket)]) as (dicom, web):
+        wait_until(log, "Orthanc has started")
+        yield Orthanc(dicom, web, report_socket)
