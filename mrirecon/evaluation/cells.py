@@ -45,6 +45,9 @@ class Cell:
         Those that are the first or last of their grid.
     facts
         Numbers of the problem, such as the effective acceleration.
+    definitions
+        Identifiers of the definitions of PSNR and SSIM (`MetricDefinition.identifier`); empty in cells of versions
+        that did not state them, whose figures are the same.
     """
 
     case: str
@@ -61,6 +64,7 @@ class Cell:
     parameters: dict[str, float] = field(default_factory=dict)
     at_edge: tuple[str, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
+    definitions: tuple[str, ...] = ()
 
 
 def fingerprint(*parts: Any) -> str:

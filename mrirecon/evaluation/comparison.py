@@ -151,6 +151,7 @@ class Runner:
             seconds=reached.seconds,
             cpu_seconds=reached.cpu_seconds,
             facts=problem.facts,
+            definitions=tuple(definition.identifier for definition in figures.definitions),
         )
         return cell, picture
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mrirecon.errors import ConfigError
 from mrirecon.evaluation.cells import Cell
 from mrirecon.io.atomic import atomic_file
 
@@ -51,6 +52,11 @@ def comparison_tables(cells: Sequence[Cell], *, focus: str | None = None) -> str
     ----------
     focus
         A method from which the others' paired distance is added: PSNR of `focus` minus that of the method.
+
+    Raises
+    ------
+    ConfigError
+        If figures of one setting have different definitions.
     """
     return "\n".join(_setting_table(cells, setting, focus) for setting in ordered(c.setting for c in cells))
 
@@ -78,7 +84,19 @@ def _setting_table(cells: Sequence[Cell], setting: str, focus: str | None) -> st
         if len(subjects) > 1:
             row += [_shown([c.psnr_db for c in scored if c.subject == s], 2, error=False) for s in subjects]
         rows.append(row)
-    return f"### {setting}{_facts(chosen)}\n\n{aligned(header, rows)}\n" + "".join(f"\n{n}" for n in notes) + "\n"
+    stated = f"{', '.join(_definitions(chosen))}\n\n" if _definitions(chosen) else ""
+    return (
+        f"### {setting}{_facts(chosen)}\n\n{stated}{aligned(header, rows)}\n" + "".join(f"\n{n}" for n in notes) + "\n"
+    )
+
+
+def _definitions(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The one set of definitions of all figures; nothing where no cell states it."""
+    found = list(dict.fromkeys(c.definitions for c in cells if c.definitions))
+    if len(found) > 1:
+        named = " and ".join(", ".join(names) for names in found)
+        raise ConfigError(f"figures of different definitions cannot stand in one table, got {named}; make two tables")
+    return found[0] if found else ()
 
 
 def _tuned(cell: Cell) -> str:
@@ -136,11 +154,12 @@ def write_csv(path: Path, cells: Sequence[Cell]) -> None:
     names = ["setting", "subject", "case", "method", "psnr_db", "ssim", "lpips", "seconds", "cpu_seconds"]
     with atomic_file(path, overwrite=True) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*names, "hole", "parameters", *facts])
+        writer.writerow([*names, "hole", "parameters", "definitions", *facts])
         for c in cells:
             parameters = " ".join(f"{key}={value:g}" for key, value in c.parameters.items())
             row = [c.setting, c.subject, c.case, c.method, c.psnr_db, c.ssim, c.lpips, c.seconds, c.cpu_seconds]
-            writer.writerow([*row, c.hole, parameters, *(c.facts.get(key, "") for key in facts)])
+            stated = " ".join(c.definitions)
+            writer.writerow([*row, c.hole, parameters, stated, *(c.facts.get(key, "") for key in facts)])
 
 
 def ordered(values: Iterable[str]) -> list[str]:

@@ -18,10 +18,14 @@ from mrirecon.evaluation.mri_problems import MRIProblems, simulated_cases
 from mrirecon.evaluation.panel import shown_cases, write_case_panel
 from mrirecon.evaluation.photograph_problems import ImageProblems, photograph_cases
 from mrirecon.evaluation.problems import Case, limited
+from mrirecon.evaluation.scores import mri_definitions, picture_definitions
 from mrirecon.evaluation.table import comparison_tables, write_csv
 from mrirecon.io.atomic import atomic_file
-from mrirecon.jobs.method_networks import network_loader, perceptual_distance
+from mrirecon.jobs.method_networks import lpips_network, network_loader, perceptual_distance
 from mrirecon.jobs.reporting import Reporter
+from mrirecon.metrics.passport import MetricDefinition, describe
+from mrirecon.metrics.perceptual import Lpips
+from mrirecon.metrics.presets import lpips_like
 from mrirecon.networks.base import Precision
 from mrirecon.records import from_mapping, load_yaml
 
@@ -161,7 +165,7 @@ def run_comparison(config: CompareConfig, out: Path, options: CompareOptions, re
     if config.measured is not None:
         cases += limited(measured_cases(config.measured, options.specs, root), options.limit)
     tuning = () if config.tuning is None else limited(cases_of(config.tuning, options.specs, root), options.limit)
-    store = CellStore(out / "cells")
+    store, lpips = CellStore(out / "cells"), lpips_network(options.lpips, reporter)
     runner = Runner(
         chosen,
         tuning,
@@ -169,7 +173,7 @@ def run_comparison(config: CompareConfig, out: Path, options: CompareOptions, re
         CellStore(out / "tuning"),
         network_loader(config.precision, options.device),
         root,
-        perceptual=perceptual_distance(options.lpips, reporter),
+        perceptual=perceptual_distance(lpips),
         device=options.device,
         seed=config.seed,
         circumstances={"precision": config.precision},
@@ -184,10 +188,22 @@ def run_comparison(config: CompareConfig, out: Path, options: CompareOptions, re
     focus = config.focus if config.focus in chosen else None
     header = _MRI_HEADER if isinstance(config.problems, MRIProblems) else _IMAGE_HEADER
     machine = f"{options.device}, {torch.get_num_threads()} threads, networks in {config.precision}"
-    tables = f"## {config.name}\n\n{header}Computed on: {machine}.\n\n{comparison_tables(cells, focus=focus)}"
+    meaning = "".join(f"- {describe(definition)}\n" for definition in stated_definitions(config, lpips))
+    tables = (
+        f"## {config.name}\n\n{header}Computed on: {machine}.\n\n{meaning}\n{comparison_tables(cells, focus=focus)}"
+    )
     with atomic_file(out / "table.md", overwrite=True) as temporary:
         temporary.write_text(tables, encoding="utf-8")
     return Comparison(cells, tables)
+
+
+def stated_definitions(config: CompareConfig, lpips: Lpips | None) -> tuple[MetricDefinition, ...]:
+    """What the figures of a comparison's tables mean; of photographs LPIPS has no definition, it sees their colours."""
+    if not isinstance(config.problems, MRIProblems):
+        return picture_definitions()
+    ratio, similarity = mri_definitions()
+    measured = () if config.measured is None else (mri_definitions(inside_only=True)[0],)
+    return (ratio, *measured, similarity, *(() if lpips is None else (lpips_like(similarity, lpips),)))
 
 
 def cases_of(problems: Problems, specs: Path, root: Path) -> tuple[Case, ...]:

@@ -202,6 +202,9 @@ def _sampled(
     result = method.reconstructor(problem.data, problem.model, generator=generator)
     found = spread_and_error(problem, result, subject=case.subject, setting=case.setting)
     reached = score(problem, problem.compared(result.image).cpu())
-    cell = Cell(case.name, case.subject, case.setting, "spread", digest, reached.psnr_db, reached.ssim)
+    stated = tuple(definition.identifier for definition in reached.definitions)
+    cell = Cell(
+        case.name, case.subject, case.setting, "spread", digest, reached.psnr_db, reached.ssim, definitions=stated
+    )
     store.put(cell, torch.stack([found.error, found.std]))
     return found

@@ -46,9 +46,8 @@ def lpips_network(backbone: Path | None, reporter: Reporter) -> Lpips | None:
         return None
 
 
-def perceptual_distance(backbone: Path | None, reporter: Reporter) -> PerceptualDistance | None:
-    """LPIPS of images in a range, or None with a warning where it cannot be had."""
-    lpips = lpips_network(backbone, reporter)
+def perceptual_distance(lpips: Lpips | None) -> PerceptualDistance | None:
+    """LPIPS of images in a range, None without its network."""
     if lpips is None:
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,6 +23,19 @@ def test_a_cell_comes_back(tmp_path: Path) -> None:
     assert found is not None
     torch.testing.assert_close(found, picture, rtol=0, atol=0)
     assert store.picture("a/1/x", "wavelet") is None
+
+
+def test_cells_of_before_definitions_are_still_read(tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    store.put(replace(CELL, definitions=("psnr-1", "ssim-2")))
+    found = store.get("a/1/x", "tv", "f00")
+    assert found is not None
+    assert found.definitions == ("psnr-1", "ssim-2")
+    path = tmp_path / "a/1/x/tv.json"
+    content = json.loads(path.read_text())
+    del content["definitions"]
+    path.write_text(json.dumps(content))
+    assert store.get("a/1/x", "tv", "f00") == CELL
 
 
 def test_other_fingerprints_and_damaged_files_count_as_absent(tmp_path: Path) -> None:

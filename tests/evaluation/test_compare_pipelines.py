@@ -15,6 +15,8 @@ from torch import nn
 from mrirecon.data.spec import file_sha256
 from mrirecon.diffusion.parametrisation import DenoiserConfig, NetworkDenoiser
 from mrirecon.errors import ConfigError
+from mrirecon.evaluation.scores import mri_definitions
+from mrirecon.metrics.passport import describe
 from mrirecon.networks.unet import CompactConfig
 from mrirecon.reconstruction.unfolding import UnfoldedConfig, UnfoldedScore
 from mrirecon.records import to_mapping
@@ -94,6 +96,10 @@ def test_compare_mri(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert printed.out.strip() == table.strip()
     assert "### random R2 (4 images of 2 subjects or sets" in table
     assert "- varnet: 4 of 4 missing: no checkpoint absent" in table
+    ratio, similarity = mri_definitions()
+    assert f"- {describe(ratio)}\n- {describe(similarity)}\n" in table.split("###")[0]
+    for section in table.split("###")[1:]:
+        assert f"\n\n{ratio.identifier}, {similarity.identifier}\n\n" in section
     assert "- tv: tuned to weight" in table
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in table.splitlines() if "|" in line}
     assert float(rows["tv"].split()[0]) > float(rows["zero-filled"].split()[0])

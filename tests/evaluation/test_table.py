@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from math import isnan, sqrt
 from pathlib import Path
 
 import pytest
 
+from mrirecon.errors import ConfigError
 from mrirecon.evaluation.cells import Cell
 from mrirecon.evaluation.table import (
     aligned,
@@ -59,6 +61,16 @@ def test_the_table_says_what_is_missing_and_what_was_tuned() -> None:
     assert rows["net"][-3:] == ["-", "33.50", "-"]
     assert "- net: 1 of 3 missing: no checkpoint net" in text
     assert "- tv: tuned to weight 0.01 (edge of the grid)" in text
+
+
+def test_definitions_are_named_and_not_mixed() -> None:
+    stated = [replace(c, definitions=("psnr-1", "ssim-2")) for c in CELLS[:2]]
+    assert "\n\npsnr-1, ssim-2\n\n| method" in comparison_tables([*stated, *CELLS[2:]]), "cells of before join"
+    assert comparison_tables(CELLS).count("psnr-") == 0
+    with pytest.raises(ConfigError, match="psnr-1, ssim-2 and psnr-3, ssim-2"):
+        comparison_tables([*stated, replace(CELLS[2], definitions=("psnr-3", "ssim-2"))])
+    other = replace(CELLS[2], setting="measured", definitions=("psnr-3", "ssim-2"))
+    assert "psnr-3" in comparison_tables([*stated, other])
 
 
 def test_columns_line_up() -> None:
