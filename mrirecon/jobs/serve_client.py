@@ -109,6 +109,7 @@ class _Session:
     sent: dict[tuple[int, ...], _Sent] = field(default_factory=dict)
     n_images: int = 0
     n_fallbacks: int = 0
+    work_s: float = 0.0
 
     def run(self) -> str:
         """Serve the client; what was done, for the log."""
@@ -134,9 +135,11 @@ class _Session:
             complete = time.monotonic()
             self._reconstruct(measurement, started[0], complete)
             fallbacks = f", classical instead in {self.n_fallbacks} volumes" if self.n_fallbacks else ""
+            elapsed = time.monotonic() - complete
             return (
                 f"{measurement.config}, {len(measurement.heads)} acquisitions, {measurement.n_ignored} other messages, "
-                f"{self.n_images} images{fallbacks}, {time.monotonic() - complete:.2f} s after the last data"
+                f"{self.n_images} images{fallbacks}, {elapsed:.3f} s after the last data, {self.work_s:.3f} s of them "
+                "reconstruction"
             )
 
     def _reconstruct(self, measurement: Measurement, workers: Reconstructors, complete: float) -> None:
@@ -153,6 +156,7 @@ class _Session:
 
     def _send(self, volume: Volume, chosen: Chosen, config: str) -> None:
         made = chosen.made
+        self.work_s += made.seconds
         if chosen.fallback:
             self.n_fallbacks += 1
             self.connection.send_text(
