@@ -59,7 +59,7 @@ def write_report(folder: Path, reporter: Reporter) -> Path:
         examples=with_reference,
         prospective=without,
         plots=plots,
-        files=[*names, *(f"{FIGURES}/{name}.{suffix}" for name in plots for suffix in ("svg", "png"))],
+        files=[*names, *(f"{FIGURES}/{name}.svg and .png" for name in plots)],
         readers=readers,
     )
     page = results.folder / PAGE

@@ -183,7 +183,7 @@ def test_few_subjects_get_no_intervals(tmp_path: Path, n: int, sentence: str) ->
     page, _ = report(tmp_path, replace(SMALL, subjects=tuple(f"s{i}" for i in range(n)), report={"margin": 0.05}))
     words = words_of(page)
     assert sentence in words
-    assert "no intervals: too few subjects" in words
+    assert "There are no intervals: too few subjects" in words
     assert "(95 % interval)" not in words[words.index("Mask: random") : words.index("Comparison of methods")]
     assert "too few subjects" in words
     assert "up to R" not in words
@@ -261,7 +261,7 @@ CONTRAST = """(() => {
   const ground = e => { for (; e; e = e.parentElement) { const c = shades(getComputedStyle(e).backgroundColor);
     if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
   const bad = new Set();
-  for (const e of document.querySelectorAll('p, li, td, th, b, small, span, figcaption, summary, code, a, h2, caption')) {
+  for (const e of document.querySelectorAll('p, li, td, th, b, small, span, figcaption, summary, code, a, h2')) {
     if (!e.textContent.trim() || e.classList.contains('letter')) continue;
     const [a, b] = [light(shades(getComputedStyle(e).color).slice(0, 3)), light(ground(e).slice(0, 3))];
     const contrast = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);

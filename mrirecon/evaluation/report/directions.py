@@ -51,6 +51,14 @@ def label(definition: MetricDefinition, region: str = WHOLE) -> str:
     return name if region == WHOLE else f"{name} in {region}"
 
 
+def explained(definition: MetricDefinition) -> str:
+    """What it measures, in a phrase."""
+    found = EXPLANATIONS.get(definition.name, "see its definition")
+    if isinstance(definition.measure, ResidualMeasure) and definition.measure.normalisation == "noise":
+        found += "; 1 is a misfit as large as the noise, less means that the image follows the noise"
+    return found
+
+
 def unit(definition: MetricDefinition) -> str:
     """``dB``, the image's own for what is not normalised, else nothing."""
     if definition.name == "psnr":

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.errors import FormatError
-from mrirecon.evaluation.report.columns import ScoreColumn, Setting
+from mrirecon.evaluation.report.columns import ScoreColumn, Setting, settings_of
 from mrirecon.evaluation.report.views import Box, Plane, error_top, window_top, zoom_box
 from mrirecon.evaluation.statistics.wording import decimals_for, number
 from mrirecon.evaluation.study.records import CellKey, CellResult, InputRecord
@@ -72,7 +72,7 @@ class Example:
     deviation_top
         The standard deviation shown brightest; 0 where there is none.
     settings
-        Ascending in acceleration, each with the methods in order.
+        Ascending in acceleration, with the effective one of this scan, each with the methods in order.
     """
 
     record: InputRecord
@@ -153,6 +153,7 @@ def example(
     """
     cells = {cell.key: cell for cell in results.cells if cell.key.input == name}
     planned = {k for k in (*cells, *results.missing) if k.input == name}
+    effective = {s.name: s for s in settings_of(results, planned)}
     reference = results.reference(name)
     place = len(results.inputs[name].slices) // 2
     found = []
@@ -164,7 +165,9 @@ def example(
                 _shown(results, cells, CellKey(name, setting.mask, setting.nominal, seed, method), place, column)
                 for method in methods
             ]
-            found.append((setting, tuple(s for s in shown if s is not None and s.key in planned)))
+            found.append(
+                (effective.get(setting.name, setting), tuple(s for s in shown if s is not None and s.key in planned))
+            )
     images = [s.image for _, shown in found for s in shown if s.image is not None]
     if not images:
         return None

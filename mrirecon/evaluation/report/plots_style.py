@@ -106,7 +106,9 @@ def finished(figure: Any, name: str, alternative: str) -> Plot:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     if figure.get_layout_engine() is not None:  # once, not for each file anew
-        FigureCanvasAgg(figure).figure.draw_without_rendering()
+        FigureCanvasAgg(figure)
+        for _ in range(2):  # the second time with the tick labels of the first
+            figure.draw_without_rendering()
         figure.set_layout_engine("none")
     svg, png = BytesIO(), BytesIO()
     FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})

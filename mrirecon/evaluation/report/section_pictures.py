@@ -72,6 +72,11 @@ def example_block(example: Example, budget: Budget) -> Markup:
             f"reference's maximum (bright yellow), the smallest round step that {percent(ERROR_QUANTILE)} of the "
             f"voxels stay below; {percent(round(example.beyond, 4))} lie beyond it."
         )
+    if example.deviation_top > 0:
+        words.append(
+            f"Standard deviations that a method predicts: from 0 (dark blue) to {example.deviation_top:.3g} (yellow), "
+            "in the units of the image."
+        )
     words.append(_orientation(letters))
     blocks: list[Content] = [classed("p", "note", " ".join(words))]
     for number, (setting, shown) in enumerate(example.settings):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mrirecon.evaluation.report.columns import ScoreColumn, is_prospective
 from mrirecon.evaluation.report.data import ReportData
-from mrirecon.evaluation.report.directions import EXPLANATIONS, arrow
+from mrirecon.evaluation.report.directions import arrow, explained
 from mrirecon.evaluation.report.examples import Example
 from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, paragraph, section, table, tag
 from mrirecon.evaluation.report.section_pictures import Budget, example_block
@@ -34,17 +34,17 @@ def prospective_section(data: ReportData, examples: Sequence[tuple[str, Example]
     ]
     if not data.prospective:
         parts.append(paragraph("No such score has been computed."))
-    kinds = {c.definition.name: c.label for c in data.prospective}
-    parts.append(
-        bullets(
-            [[tag("b", shown), f": {EXPLANATIONS[name]}."] for name, shown in kinds.items() if name in EXPLANATIONS]
-        )
-    )
+    parts.append(bullets([[tag("b", c.label), f": {explained(c.definition)}."] for c in _once(data.prospective)]))
     parts += [_table(column) for column in data.prospective]
     parts += _facts_tables(data)
     for title, example in examples:
         parts += [tag("h3", title), example_block(example, budget)]
     return section("Scans without ground truth", "prospective", parts)
+
+
+def _once(columns: Sequence[ScoreColumn]) -> list[ScoreColumn]:
+    """One column of every metric, whatever the mask."""
+    return list({(c.definition, c.region): c for c in columns}.values())
 
 
 def _table(column: ScoreColumn) -> Markup:

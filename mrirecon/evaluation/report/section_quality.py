@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrirecon.evaluation.report.data import MaskFindings, ReportData
-from mrirecon.evaluation.report.directions import EXPLANATIONS, label
+from mrirecon.evaluation.report.directions import explained, label
 from mrirecon.evaluation.report.findings import about_subjects
 from mrirecon.evaluation.report.images import figure_of
 from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, paragraph, section, tag
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.report.tables import comparison_table, margin_table, score_table
+from mrirecon.evaluation.statistics.wording import counted
 
 
 def quality_section(data: ReportData, plots: Mapping[str, Plot]) -> Markup:
@@ -140,14 +141,16 @@ def plot_name(kind: str, mask: str) -> str:
 
 def _quality_caption(data: ReportData, found: MaskFindings) -> str:
     n = len(data.subjects)
-    drawn = "error bars: 95 % intervals of the mean by resampling subjects (studentised bootstrap)"
+    start = (
+        f"Mean over subjects against effective acceleration, mask {found.mask}; {counted(n, 'subject')}. Markers are "
+        "shifted sideways a little so that they do not hide each other."
+    )
     if not _has_bands(found):
-        drawn = "no intervals: too few subjects"
+        return f"{start} There are no intervals: too few subjects."
     return (
-        f"Mean over subjects against effective acceleration, mask {found.mask}; {n} subject{'' if n == 1 else 's'}; "
-        f"{drawn}. Intervals hold the spread between subjects, which all methods share: they do not tell methods "
-        "apart, the paired comparison below does. Markers are shifted sideways a little so that bars do not hide each "
-        "other."
+        f"{start} Error bars: 95 % intervals of the mean by resampling subjects (studentised bootstrap). They hold the "
+        "spread between subjects, which all methods share: they do not tell methods apart, the paired comparison below "
+        "does."
     )
 
 
@@ -156,12 +159,10 @@ def _has_bands(found: MaskFindings) -> bool:
 
 
 def _explained(data: ReportData) -> Markup:
-    kinds = {f.column.definition.name: f.column.definition for m in data.masks for f in m.columns}
+    kinds = {label(f.column.definition): f.column.definition for m in data.masks for f in m.columns}
     return folded(
         "What the scores mean",
-        bullets(
-            [[tag("b", label(d)), f": {EXPLANATIONS.get(name, 'see its definition')}."] for name, d in kinds.items()]
-        ),
+        bullets([[tag("b", name), f": {explained(d)}."] for name, d in kinds.items()]),
         paragraph("No score of this kind is a reader's judgement, and none was shown to predict a diagnosis here."),
     )
 

@@ -135,6 +135,7 @@ def limits_section(data: ReportData) -> Markup:
             "Undersampling is retrospective: lines were left out of complete scans. A scan that is really accelerated "
             "differs in timing, contrast, eddy currents and motion."
         )
+    if any(r.fully_sampled and r.kind == "measured" for r in records):
         lines.append("The reference is itself a measurement: errors below its noise level cannot be seen in any score.")
     unknown = [r.name for r in records if r.affine_lps is None]
     if unknown:

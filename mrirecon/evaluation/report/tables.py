@@ -141,7 +141,8 @@ def margin_table(findings: Sequence[MarginFinding], alpha: float) -> Markup:
         rates = found.curve.acceleration
         limits = ""
         if found.low is not None and found.high is not None:
-            limits = f" ({found.low.words(rates)} to {found.high.words(rates)})"
+            ends = found.low.words(rates), found.high.words(rates)
+            limits = f" (both limits {ends[0]})" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})"
         untested = all(j.verdict == "not tested" for j in found.judgements)
         largest = "none" if found.largest is None else f"{found.largest:.3g}"
         rows.append(

@@ -21,8 +21,8 @@ Plane = NDArray[np.float32]
 OBJECT_LEVEL = 0.1
 """Share of the 99th percentile above which a voxel belongs to the object."""
 
-WINDOW_TOP = 0.99
-"""Quantile of the object that is shown white."""
+WINDOW_TOP = 0.95
+"""Quantile of the object that is shown white: scalp and vessels are far brighter than the organ."""
 
 ERROR_STEPS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 ERROR_QUANTILE = 0.95

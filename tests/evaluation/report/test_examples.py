@@ -53,6 +53,8 @@ def test_all_methods_share_a_window_and_an_error_scale(results: StudyResults) ->
     assert shown.place == 1
     assert np.array_equal(shown.reference, reference[1])
     assert shown.largest == reference.max()
+    key = shown.settings[1][1][0].key
+    assert shown.settings[1][0].effective == results.mask_record(key).effective_acceleration
     tv = shown.settings[1][1][1]
     assert (tv.key.method, tv.image, tv.hole) == ("tv", None, "diverged")
     zero = shown.settings[0][1][0]
