@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mrirecon.evaluation.statistics.observations import Measure
 from mrirecon.metrics.measures import HfenMeasure, ResidualMeasure
-from mrirecon.metrics.passport import MetricDefinition
+from mrirecon.metrics.passport import REGIONAL, MetricDefinition
 from mrirecon.metrics.score import WHOLE
 
 HIGHER = ("psnr", "ssim", "vif", "haarpsi")
-LOWER = ("nmse", "hfen", "lpips")
-NAMES = {"haarpsi": "HaarPSI", "residual": "Residual"}
+LOWER = ("nmse", "hfen", "lpips", "held-out")
+NAMES = {"haarpsi": "HaarPSI", "held-out": "Held-out-line error"}
 RESIDUALS = {"none": "Residual norm", "data": "Relative residual", "noise": "Reduced chi-square"}
 EXPLANATIONS = {
     "nmse": "squared error over the squared size of the reference",
@@ -20,18 +20,21 @@ EXPLANATIONS = {
     "without learned weights",
     "haarpsi": "similarity of edges as the eye weighs them, from Haar wavelets",
     "lpips": "distance in the features of a trained network",
+    "held-out": "error of acquired lines that the image was not made from, squared, in units of the noise variance (or "
+    "over the size of the data); the only one of the scores without reference that sees something new",
+    "uncertainty": "standard deviation that the method itself predicts, over the mean of the object: a claim",
+    "repeatability": "how much the image varies when the scan, or its noise, is repeated, over the mean of the object; "
+    "a method that always paints the same is perfectly repeatable",
     "residual": "how far the image contradicts the measured k-space; it says nothing of what was not measured",
 }
 
 
 def is_ranked(definition: MetricDefinition) -> bool:
-    """Whether more or less of it is simply better: residuals are not, an image that follows the noise has a low one."""
+    """Whether more or less of it is simply better.
+
+    Residuals are not, an image that follows the noise has a low one; nor is what a method claims of itself.
+    """
     return definition.name in HIGHER or definition.name in LOWER
-
-
-def needs_reference(definition: MetricDefinition) -> bool:
-    """Whether it compares with a fully sampled image."""
-    return is_ranked(definition)
 
 
 def measure_of(definition: MetricDefinition, region: str = WHOLE) -> Measure:
@@ -46,7 +49,7 @@ def label(definition: MetricDefinition, region: str = WHOLE) -> str:
     name = name or definition.name.replace("-", " ").replace("_", " ").capitalize()
     if isinstance(definition.measure, ResidualMeasure):
         name = RESIDUALS[definition.measure.normalisation]
-    elif definition.values == "complex":
+    elif definition.values == "complex" and isinstance(definition.measure, REGIONAL):
         name += " of complex values"
     return name if region == WHOLE else f"{name} in {region}"
 

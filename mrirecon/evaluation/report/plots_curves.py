@@ -14,7 +14,7 @@ from mrirecon.evaluation.report.findings import MethodCurve
 from mrirecon.evaluation.report.plots_style import DOUBLE_COLUMN, Look, Plot, drawing, finished
 from mrirecon.evaluation.statistics.curves import SubjectCurve
 from mrirecon.evaluation.statistics.wording import counted
-from mrirecon.metrics.consistency import CHI_SQUARE
+from mrirecon.metrics.measures import ResidualMeasure
 
 DODGE = 0.012
 """Shift between the markers of neighbouring methods, in logarithms of R, so that intervals do not hide each other."""
@@ -35,7 +35,8 @@ def plot_quality(
             for place, found in enumerate(curves):
                 if found.curve is not None:
                     _mean_line(axis, found.curve, look[found.method], (place - middle) * DODGE)
-            if column.definition == CHI_SQUARE:
+            measure = column.definition.measure
+            if isinstance(measure, ResidualMeasure) and measure.normalisation == "noise":
                 axis.axhline(1, color="0.35", linewidth=0.8)  # as large as the noise
             _label_axes(axis, column, f"{column.label}, {arrow(column.definition)}")
             axis.set_ylabel(_quantity(column))

@@ -13,7 +13,8 @@ from mrirecon.evaluation.report.columns import (
     score_columns,
     settings_of,
 )
-from mrirecon.evaluation.report.directions import arrow, is_ranked, label, unit
+from mrirecon.evaluation.report.directions import arrow, explained, is_ranked, label, unit
+from mrirecon.evaluation.study.prospective import prospective_definitions
 from mrirecon.evaluation.study.records import CellResult
 from mrirecon.evaluation.study.results import StudyResults, open_study
 from mrirecon.metrics.consistency import CHI_SQUARE, MISFIT
@@ -121,4 +122,8 @@ def test_directions() -> None:
     assert unit(replace(hfen, measure=HfenMeasure(normalised=False))) == "a.u."
     assert label(replace(nmse, values="complex")) == "NMSE of complex values"
     assert not is_ranked(CHI_SQUARE)
+    without = {label(d): arrow(d) for d in prospective_definitions()}
+    assert without["Held-out-line error"] == "lower is better"
+    assert without["Repeatability"] == "not ranked"
+    assert all(explained(d) != "see its definition" for d in (*prospective_definitions(), *preset("study")))
     assert arrow(CHI_SQUARE) == "not ranked"
