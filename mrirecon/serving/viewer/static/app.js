@@ -149,6 +149,7 @@ function controls() {
     .find((v) => v && v.values && (v.role === "uncertainty" || v.role === "difference"));
   $("legend").hidden = !heat;
   if (heat) {
+    drawBar($("legend-bar"), heat.id === state.overlay);
     $("legend-name").textContent = heat.title;
     $("legend-high").textContent = `≥ ${number(windowOf(heat).high)}`;
   }
@@ -329,7 +330,6 @@ function wire() {
     line.append(name, what);
     $("help-keys").append(line);
   }
-  drawBar($("legend-bar"));
   listenToKeys(actions);
   panes.forEach((pane) => listenToPane(pane, actions));
 }

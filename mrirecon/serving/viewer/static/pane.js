@@ -1,6 +1,6 @@
 // One image: a niivue canvas, and over it the texts a reader needs, placed from what niivue has drawn.
 
-import { GREY, OVER, SOLID, addColours } from "./colours.js";
+import { GREY, OPAQUE, OVER, SOLID, TRANSLUCENT, addColours } from "./colours.js";
 import { NORMAL, PLANES, apply, roundLength } from "./geometry.js";
 
 const ALL = 3;
@@ -78,7 +78,11 @@ export class Pane {
     const [first, second] = this.nv.volumes;
     const heat = base.role === "uncertainty" || base.role === "difference";
     setLook(first, heat ? SOLID : GREY, windowOf(base), 1, options.invert && !heat);
-    if (second) setLook(second, OVER, windowOf(overlay.volume), overlay.opacity, false);
+    if (second) {
+      const { high } = windowOf(overlay.volume);
+      setLook(second, OVER, { low: OPAQUE * high, high }, overlay.opacity, false);
+      second.colormapType = TRANSLUCENT;
+    }
     this.changing = true;
     this.nv.opts.isNearestInterpolation = options.nearest;
     this.nv.updateGLVolume(); // windows, colours and opacity reach the picture here

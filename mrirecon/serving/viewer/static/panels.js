@@ -62,8 +62,9 @@ function rows(pairs) {
     }
     const value = document.createElement("dd");
     value.textContent = text;
+    if (!label) value.classList.add("whole");
     const verdict = /^(PASS|FAIL)\b/.exec(text);
-    if (verdict) value.className = verdict[1].toLowerCase();
+    if (verdict) value.classList.add(verdict[1].toLowerCase());
     list.append(value);
   }
   return [list];
@@ -87,5 +88,5 @@ function sampling({ text, shape, bits }) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
   const axes = document.createElement("p");
   axes.textContent = `k-space as acquired, ${width} columns (kx) by ${height} rows (ky), centre in the middle.`;
-  return [canvas, axes, words];
+  return [words, canvas, axes];
 }
