@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -13,10 +14,12 @@ from torch import Tensor
 
 from mrirecon.evaluation.methods import Hole, Method
 from mrirecon.evaluation.problems import Problem
+from mrirecon.evaluation.study.prospective import slices_without_reference
 from mrirecon.evaluation.study.scoring import SliceResidual, slice_residual
 from mrirecon.evaluation.timed import timed, warmed
 from mrirecon.evaluation.undersampling import maps_of, normalised_problem
 from mrirecon.jobs.study.prepared import Planes, Prepared
+from mrirecon.metrics.score import Score
 from mrirecon.operators.base import ForwardOperator
 from mrirecon.operators.mri import cartesian_mri
 from mrirecon.reconstruction.base import Reconstruction
@@ -44,6 +47,8 @@ class Volume:
         Means over the slices.
     warnings
         What casts doubt on it.
+    scores
+        Of slices, by what needs no reference; only where there is none.
     """
 
     image: NDArray[np.float32]
@@ -53,6 +58,7 @@ class Volume:
     cpu_seconds: float
     facts: dict[str, float]
     warnings: tuple[str, ...]
+    scores: tuple[Score, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +104,7 @@ def run_volume(method: Method, cache: ProblemCache, *, seed: int, name: str) -> 
     residuals: list[SliceResidual] = []
     facts: list[dict[str, float]] = []
     unfinished: list[float] = []
+    scores: list[Score] = []
     seconds = cpu_seconds = 0.0
     places = cache.prepared.record.slices
     for place, index in enumerate(places):
@@ -116,6 +123,15 @@ def run_volume(method: Method, cache: ProblemCache, *, seed: int, name: str) -> 
         if isinstance(operator, ForwardOperator):
             image = reached.image * problem.support
             residuals.append(slice_residual(image, problem.data, operator, problem.facts["sigma"]))
+        if not cache.prepared.record.fully_sampled:
+            scores += slices_without_reference(
+                method.reconstructor,
+                problem.data,
+                problem.model,
+                seed=crc32(f"{seed}/{name}/{index}".encode()),
+                result=reached.result,
+                first_slice=place,
+            )
         facts.append(problem.facts)
         if not reached.result.converged:
             unfinished.append(reached.result.residual)
@@ -127,6 +143,7 @@ def run_volume(method: Method, cache: ProblemCache, *, seed: int, name: str) -> 
         cpu_seconds=cpu_seconds,
         facts={key: float(np.mean([f[key] for f in facts])) for key in ("effective_acceleration", "coils", "sigma")},
         warnings=_unfinished(unfinished, len(places)),
+        scores=tuple(scores),
     )
 
 

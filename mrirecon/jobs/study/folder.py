@@ -13,6 +13,7 @@ from mrirecon.errors import OutputError
 from mrirecon.evaluation.study.layout import Layout
 from mrirecon.evaluation.study.records import CellKey
 from mrirecon.evaluation.study.results import PlannedCell
+from mrirecon.jobs.study.lock import LOCK
 
 
 def study_root(given: Path | None, config_path: Path) -> Path:
@@ -27,8 +28,8 @@ def make_folder(layout: Layout) -> None:
     folder = layout.folder
     if folder.is_file():
         raise OutputError(f"{folder} is a file; --out must name a folder")
-    ours = layout.config.is_file() or layout.study.is_file()
-    if folder.is_dir() and not ours and any(p.name != ".running" for p in folder.iterdir()):
+    ours = layout.study.is_file() or (folder / LOCK).is_file()
+    if folder.is_dir() and not ours and any(folder.iterdir()):
         raise OutputError(f"{folder} holds something that is no study; choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

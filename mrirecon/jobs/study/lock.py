@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mrirecon.errors import OutputError
 
-_NAME = ".running"
+LOCK = ".running"
+"""A file by which the folder of a study is known from its first moment."""
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def only_run(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    path = folder / _NAME
+    path = folder / LOCK
     try:
         file = path.open("a")
     except OSError as error:

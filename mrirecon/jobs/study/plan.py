@@ -208,7 +208,7 @@ def drawn_mask(prepared: Prepared, masks: MaskGrid, key: CellKey, seed: int) -> 
             phase_encoding_axis=axis,
             seed=crc32(f"{seed}/{key.input}/{key.seed}".encode()),
             centre_lines=min(length, max(masks.min_centre_lines, round(centre * length))),
-            acquired=prepared.acquired.expand(prepared.grid),
+            acquired=None if bool(prepared.acquired.all()) else prepared.acquired.expand(prepared.grid),
         )
     except ConfigError as error:
         record = MaskRecord(key.input, key.mask, key.acceleration, key.seed, key.acceleration)

@@ -16,6 +16,7 @@ from mrirecon.evaluation.cells import fingerprint
 from mrirecon.evaluation.method_choices import Learned, MethodChoice, candidates, tuned_parameters
 from mrirecon.evaluation.methods import Hole, LoadNetwork, Method, build_method, checkpoint_of
 from mrirecon.evaluation.study.layout import Layout
+from mrirecon.evaluation.study.prospective import mean_over_slices
 from mrirecon.evaluation.study.records import ACQUIRED, CellKey, CellResult, score_keys
 from mrirecon.evaluation.study.results import PlannedCell, read_cell, read_input
 from mrirecon.evaluation.study.scoring import consistency_scores, reference_scores, study_definitions
@@ -159,8 +160,11 @@ def _cell(bench: Bench, unit: Unit, cache: ProblemCache) -> str:
         return reached.reason
     record = cache.prepared.record
     keys = score_keys(key, record.subject)
-    whole, single = consistency_scores(reached.residuals, keys=keys)
-    if record.fully_sampled:
+    if not record.fully_sampled:
+        single = [score.with_keys(keys) for score in reached.scores]
+        whole = mean_over_slices(single)
+    else:
+        whole, single = consistency_scores(reached.residuals, keys=keys)
         definitions = study_definitions(config.metrics.preset, record.reference, bench.lpips)
         reference = np.load(layout.reference(record.name), allow_pickle=False)
         scores, slice_scores = reference_scores(
