@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +142,11 @@ def test_an_interruption_and_the_rest(folder: Path, tmp_path: Path) -> None:
         try:
             assert reached.wait(60)
             running.send_signal(signal.SIGINT)
-            start = time.monotonic()
             _, error = running.communicate(timeout=30)
         finally:
             held.set()
             running.kill()
         assert running.returncode == 130
-        assert time.monotonic() - start < 10
         assert "run the same command again" in error
         assert "Traceback" not in error
         first = list(server.order)

@@ -41,7 +41,7 @@ def orthanc(started: Orthanc) -> Orthanc:
 
 
 def send(folder: Path, to: str, who: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
-    values = {"timeout_s": 10.0, "backoff": Backoff(retries=1, first_s=0.1)} | options
+    values = {"timeout_s": 10.0, "backoff": Backoff(retries=1, first_s=0.05)} | options
     return send_folder(folder, to, SendOptions(**values), environment=who or {})
 
 
@@ -131,9 +131,11 @@ def test_dicom_tls_with_our_own_certificate(certificates: Certificates, tmp_path
             with pytest.raises(TransferError, match="is not accepted"):
                 send(folder, to, authority=certificates.other_authority, again=True)
             with pytest.raises(TransferError):
-                send(folder, to, authority=certificates.authority, again=True, timeout_s=0.5, backoff=Backoff(retries=0))
+                send(
+                    folder, to, authority=certificates.authority, again=True, timeout_s=0.5, backoff=Backoff(retries=0)
+                )
             with pytest.raises(TransferError):
-                send(folder, orthanc.dicom, again=True, timeout_s=0.5, backoff=Backoff(retries=0))
+                send(folder, orthanc.dicom, again=True, timeout_s=0.5)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

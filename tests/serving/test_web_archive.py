@@ -21,7 +21,7 @@ from mrirecon.serving.tls import client_context
 from mrirecon.serving.web_archive import WebArchive
 from tests.serving.certificates import Certificates
 from tests.serving.small_series import objects_in, write_object, write_series
-from tests.serving.web_server import Reply, Request, StowArchive, rough_server, stored, web_server
+from tests.serving.web_server import STALL_S, Reply, Request, StowArchive, rough_server, stall, stored, web_server
 
 NOBODY = Credentials()
 SECRET = "canary-Pa55"
@@ -183,7 +183,7 @@ def test_a_server_that_answers_early_and_reads_no_more(tmp_path: Path) -> None:
     def behave(s: socket.socket) -> None:
         s.recv(1 << 12)
         s.sendall(b"HTTP/1.1 413 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        time.sleep(1)
+        stall(s)
 
     with rough_server(behave) as port:
         ((_, outcome),) = archive_at(f"http://127.0.0.1:{port}/x").send(objects_in(tmp_path))
@@ -204,13 +204,13 @@ def test_a_server_that_stalls(tmp_path: Path, after: str) -> None:
                 pass
         if after == "half an answer":
             s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-        time.sleep(3)
+        stall(s)
 
     start = time.monotonic()
     with rough_server(behave) as port, pytest.raises(TransferError) as caught:
         list(archive_at(f"http://127.0.0.1:{port}/x", timeout_s=0.3).send(objects_in(tmp_path)))
     assert caught.value.transient
-    assert time.monotonic() - start < 2.9  # before the server gave up: it was our own limit
+    assert time.monotonic() - start < STALL_S - 5  # our own limit, not that of the server
 
 
 def test_a_server_that_trickles(objects: tuple[DicomObject, ...]) -> None:

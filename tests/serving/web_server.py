@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,6 +109,7 @@ def web_server(respond: Callable[[Request], Reply | None], *, tls: ssl.SSLContex
 def rough_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     """A port whose every connection is given to `behave` and then closed."""
     over = threading.Event()
+    open_ones: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.02)
 
@@ -124,6 +126,7 @@ def rough_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
                     continue
                 except OSError:
                     return
+                open_ones.append(taken)
                 threading.Thread(target=one, args=(taken,), daemon=True).start()
 
         thread = threading.Thread(target=loop, daemon=True)
@@ -133,6 +136,18 @@ def rough_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
         finally:
             over.set()
             thread.join(5)
+            for taken in open_ones:
+                taken.close()
+
+
+STALL_S = 20.0
+
+
+def stall(s: socket.socket) -> None:
+    """Do nothing until the test is over, or for so long that only a client without limits would wait for it."""
+    end = time.monotonic() + STALL_S
+    while s.fileno() != -1 and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 class StowArchive:
