@@ -279,8 +279,9 @@ def render_send(report: dict[str, Any]) -> str:
     total = report["objects"]
     removed = report["identity_removed"]
     state = "removed" if removed == total else f"removed in {removed} only" if removed else "not removed"
+    studies = f"{report['studies']} {'study' if report['studies'] == 1 else 'studies'}"
     lines = [
-        f"{total} objects, {report['bytes'] / 1e6:.1f} MB, {report['studies']} studies; patient identity: {state}",
+        f"{total} objects, {report['bytes'] / 1e6:.1f} MB, {studies}; patient identity: {state}",
         f"to {report['to']}",
     ]
     if report["checked_only"]:

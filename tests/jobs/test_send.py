@@ -49,7 +49,7 @@ def test_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert text.splitlines()[1:] == [
             f"to {server.url}", "  confirmed: 4 of 4", "  query: finds 4 of 4", "complete",
         ]  # fmt: skip
-        assert re.fullmatch(r"4 objects, 0.0 MB, 1 studies; patient identity: removed", text.splitlines()[0])
+        assert re.fullmatch(r"4 objects, 0.0 MB, 1 study; patient identity: removed", text.splitlines()[0])
         assert main(["send", str(folder), "--to", server.url, "--json"]) == 0
         report = json.loads(capsys.readouterr().out)
     assert (report["confirmed"], report["confirmed_earlier"], report["complete"]) == (4, 4, True)
