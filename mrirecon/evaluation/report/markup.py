@@ -95,6 +95,11 @@ def folded(summary: Content, *content: Content) -> Markup:
     return tag("details", tag("summary", summary), *content)
 
 
+def aside(summary: Content, *content: Content) -> Markup:
+    """Content that opens on a click, and is not printed: it says in other words what stands beside it."""
+    return tag("details", tag("summary", summary), *content, attributes={"class": "screen"})
+
+
 def table(
     header: Sequence[Content], rows: Sequence[Sequence[Content]], *, caption: Content = None, words: int = 1
 ) -> Markup:

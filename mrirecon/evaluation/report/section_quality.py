@@ -8,7 +8,7 @@ from mrirecon.evaluation.report.data import MaskFindings, ReportData
 from mrirecon.evaluation.report.directions import explained, label
 from mrirecon.evaluation.report.findings import about_subjects
 from mrirecon.evaluation.report.images import figure_of
-from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, paragraph, section, tag
+from mrirecon.evaluation.report.markup import Content, Markup, aside, bullets, classed, folded, paragraph, section, tag
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.report.tables import comparison_table, margin_table, score_table
 from mrirecon.evaluation.statistics.wording import counted
@@ -70,13 +70,13 @@ def comparison_section(data: ReportData, plots: Mapping[str, Plot]) -> Markup:
         parts.append(tag("h3", f"Mask: {found.mask}"))
         plot = plots.get(plot_name("differences", found.mask))
         if plot is not None:
-            margin = "; dashed: the margin" if data.choices.margin is not None and found.margin else ""
+            band = "; band: pointwise 95 % interval" if _has_bands(found) else ""
+            margin = "; dashed: the margin" if found.margin and not data.choices.baseline_setting else ""
             parts.append(
                 figure_of(
                     plot,
                     f"Difference in {found.primary.column.label} from {found.baseline} at the same acceleration, per "
-                    f"subject (thin) and on average (thick; band: pointwise 95 % interval where there are enough "
-                    f"subjects){margin}.",
+                    f"subject (thin) and on average (thick{band}){margin}.",
                 )
             )
         parts.append(comparison_table(found.primary))
@@ -128,7 +128,7 @@ def _margin_sentences(found: MaskFindings) -> list[Content]:
         one.found.sentence() if one.found else f"{one.method}: not possible: {one.reason}." for one in found.margin
     ]
     follow_up = [one.sample_size for one in found.margin if one.sample_size]
-    parts: list[Content] = [folded("The same in sentences", bullets(said))]
+    parts: list[Content] = [aside("The same in sentences", bullets(said))]
     if follow_up:
         parts.append(folded("Subjects that a follow-up would need", bullets(follow_up)))
     return parts

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from mrirecon.evaluation.readers.results import ReaderResults
 from mrirecon.evaluation.report.images import figure_of
-from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, paragraph, section, table, tag
+from mrirecon.evaluation.report.markup import (
+    Content,
+    Markup,
+    aside,
+    bullets,
+    classed,
+    folded,
+    paragraph,
+    section,
+    table,
+    tag,
+)
 from mrirecon.evaluation.report.plots_readers import reader_bars
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.report.tables import NOTHING, shown_p
@@ -87,7 +98,7 @@ def _agreement(results: ReaderResults) -> list[Content]:
     ]
     return [
         table(header, rows, caption="Quadratic weights.", words=2) if rows else paragraph("None could be computed."),
-        folded("The same in sentences", bullets([a.sentence for a in results.agreement])),
+        aside("The same in sentences", bullets([a.sentence for a in results.agreement])),
     ]
 
 
@@ -113,7 +124,7 @@ def _gradings(results: ReaderResults) -> list[Content]:
         header: list[Content] = ["setting", "method", "AUC-VGC (95 % interval)", "subjects", "p", "adjusted p (Holm)"]
         if rows:
             tables.append(table(header, rows, caption=caption, words=2))
-    return [*tables, folded("The same in sentences", bullets([g.sentence for g in results.gradings]))]
+    return [*tables, aside("The same in sentences", bullets([g.sentence for g in results.gradings]))]
 
 
 def _preferences(results: ReaderResults) -> list[Content]:
@@ -139,7 +150,7 @@ def _preferences(results: ReaderResults) -> list[Content]:
     sentences = [*(p.sentence for p in results.preferences), *(r.sentence for r in results.ranks)]
     return [
         table(header, rows, words=2),
-        folded("The same in sentences, and all methods on one scale", bullets(sentences)),
+        aside("The same in sentences, and all methods on one scale", bullets(sentences)),
     ]
 
 

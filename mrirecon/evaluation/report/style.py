@@ -79,7 +79,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; border-top: 1p
   :root { --ink: #000; --soft: #333; --paper: #fff; --tint: #fff; --line: #999; --mark: #000; --warn-tint: #fff; }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  nav { display: none; }
+  nav, details.screen { display: none; }
   h2, h3, h4 { break-after: avoid; }
   figure, tr, .warn, .tile { break-inside: avoid; }
   .scroll, .plot { overflow: visible; }

@@ -9,7 +9,8 @@ from mrirecon.evaluation.report.columns import ScoreColumn, Setting
 from mrirecon.evaluation.report.data import ColumnFindings
 from mrirecon.evaluation.report.directions import arrow
 from mrirecon.evaluation.report.findings import MarginFinding, MethodCurve
-from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, joined, table, tag
+from mrirecon.evaluation.report.markup import Content, Markup, aside, bullets, classed, joined, table, tag
+from mrirecon.evaluation.statistics.bootstrap import FEWEST_SUBJECTS
 from mrirecon.evaluation.statistics.paired import SIGNIFICANCE, PairedComparison
 from mrirecon.evaluation.statistics.wording import counted, decimals_for, number, p_value
 from mrirecon.metrics.passport import describe
@@ -69,44 +70,44 @@ def _remarks(curves: tuple[MethodCurve, ...], column: ScoreColumn) -> Markup:
 
 
 def comparison_table(findings: ColumnFindings) -> Markup:
-    """Differences with intervals, effect sizes, subjects, and last the p-values, of one family of tests."""
+    """Differences with intervals, effect sizes, subjects, and last the p-values, of one family of tests.
+
+    Where fewer than `FEWEST_SUBJECTS` subjects enter, only the difference and the subjects are given.
+    """
     family = findings.family
     if family is None:
         return Markup("")
     measure = findings.column.measure
     rates = {s.name: s for s in findings.column.settings}
-    header = [
-        "acceleration",
-        "method minus baseline",
-        f"mean difference{f', {measure.unit}' if measure.unit else ''} (95 % interval)",
-        "subjects in favour",
-        "d_z (95 % interval)",
-        "rank-biserial",
-        "p",
-        "adjusted p",
-    ]
-    rows = [
-        [f"{c.setting}, effective {rates[c.setting].words()}", f"{c.first} minus {c.second}", *_figures(c)]
-        for c in family.comparisons
-    ]
-    rows += [
-        [h.setting, f"{h.first} minus {h.second}", classed("span", "hole", "not comparable"), *[NOTHING] * 5]
-        for h in family.holes
-    ]
+    enough = any(c.n_subjects >= FEWEST_SUBJECTS for c in family.comparisons)
+    unit = f", {measure.unit}" if measure.unit else ""
+    header: list[Content] = ["acceleration", "method minus baseline"]
+    header += [f"mean difference{unit}{' (95 % interval)' if enough else ''}", "subjects in favour"]
+    header += ["d_z (95 % interval)", "rank-biserial", "p", "adjusted p"] if enough else []
+    rows: list[list[Content]] = []
+    for c in family.comparisons:
+        figures = _figures(c)
+        start: list[Content] = [f"{c.setting}, effective {rates[c.setting].words()}", f"{c.first} minus {c.second}"]
+        rows.append([*start, *(figures if enough else figures[:2])])
+    for h in family.holes:
+        hole = classed("span", "hole", "not comparable")
+        rows.append([h.setting, f"{h.first} minus {h.second}", hole, *[NOTHING] * (len(header) - 3)])
     sizes = {c.family_size for c in family.comparisons if c.family_size}
-    corrected = (
-        f"p-values corrected over {counted(max(sizes), 'comparison')} (Holm)" if sizes else "no test was possible"
-    )
+    corrected = "no intervals, effect sizes or tests: too few subjects"
+    if enough:
+        tested = f"p-values corrected over {counted(max(sizes), 'comparison')} (Holm)" if sizes else "no test possible"
+        corrected = f"{tested}; intervals are not adjusted"
     caption: list[Content] = [
         tag("b", findings.column.label),
-        f", {arrow(findings.column.definition)}; paired by subject; {corrected}; intervals are not adjusted.",
+        f", {arrow(findings.column.definition)}; paired by subject; {corrected}.",
     ]
-    sentences = [c.sentence() for c in family.comparisons] + [h.reason for h in family.holes]
-    powerless = unreachable(findings)
+    powerless = unreachable(findings) if enough else ""
+    sentences = [c.sentence() for c in family.comparisons if c.n_subjects >= FEWEST_SUBJECTS]
+    sentences += [f"{h.first} against {h.second} at {h.setting}: {h.reason}." for h in family.holes]
     parts: list[Content] = [
         table(header, rows, caption=caption, words=2),
         classed("p", "note", powerless) if powerless else None,
-        folded("The same in sentences", bullets(sentences)),
+        aside("The same in sentences", bullets(sentences)) if sentences else None,
     ]
     return Markup(joined(parts))
 
@@ -116,18 +117,21 @@ def _figures(found: PairedComparison) -> list[Content]:
     ends = () if found.interval is None else (found.interval.low, found.interval.high)
     decimals = decimals_for(found.mean_difference, *ends)
     better = sum(1 for d in found.differences if measure.sign * d > 0)
-    effect, ranks = found.effect, found.ranks
     interval = f" ({number(ends[0], decimals)} to {number(ends[1], decimals)})" if ends else ""
-    return [
-        [_signed(found.mean_difference, decimals), tag("small", interval) if interval else None],
-        f"{better} of {found.n_subjects}",
-        NOTHING
-        if effect is None
-        else [number(effect.corrected, 2), " ", tag("small", f"({number(effect.low, 2)} to {number(effect.high, 2)})")],
-        NOTHING if ranks is None else number(ranks.rank_biserial, 2),
-        shown_p(found.p),
-        shown_p(found.p_adjusted),
+    difference: list[Content] = [
+        _signed(found.mean_difference, decimals),
+        tag("small", interval) if interval else None,
     ]
+    start: list[Content] = [difference, f"{better} of {found.n_subjects}"]
+    if found.n_subjects < FEWEST_SUBJECTS:
+        return [*start, *[NOTHING] * 4]
+    effect, ranks = found.effect, found.ranks
+    size: Content = NOTHING
+    if effect is not None:
+        limits = tag("small", f"({number(effect.low, 2)} to {number(effect.high, 2)})")
+        size = [number(effect.corrected, 2), " ", limits]
+    order = NOTHING if ranks is None else number(ranks.rank_biserial, 2)
+    return [*start, size, order, shown_p(found.p), shown_p(found.p_adjusted)]
 
 
 def margin_table(findings: Sequence[MarginFinding], alpha: float) -> Markup:

@@ -126,6 +126,11 @@ def test_few_subjects_have_no_intervals() -> None:
     words = " ".join(check(score_table(ColumnFindings(column(3), found, None)).html).words)
     assert "no intervals" in words
     assert " to 0." not in words
+    few = column(3)
+    compared = check(comparison_table(ColumnFindings(few, (), comparisons(few, "a", OPTIONS))).html)
+    assert "3 of 3" in compared.tables[0]
+    assert "too few subjects" in compared.tables[0]
+    assert not any(word in " ".join(compared.words) for word in ("d_z", "p =", "adjusted", "95 %", "1.00"))
     assert "not meaningful" in about_subjects(3)
     assert "one subject" in about_subjects(1)
     assert "pilot" in about_subjects(7)
