@@ -95,6 +95,7 @@ def drawing() -> Iterator[Any]:
         "svg.fonttype": "path",
         "svg.hashsalt": "mrirecon",
         "text.parse_math": False,
+        "text.hinting": "none",
     }
     with matplotlib.rc_context(settings):
         yield Figure
@@ -105,15 +106,14 @@ def finished(figure: Any, name: str, alternative: str) -> Plot:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    if figure.get_layout_engine() is not None:  # once, not for each file anew
-        FigureCanvasAgg(figure)
-        for _ in range(2):  # the second time with the tick labels of the first
-            figure.draw_without_rendering()
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(RASTER_DPI)
+    if figure.get_layout_engine() is not None:  # once for both files, at a resolution that does not stretch letters
+        figure.draw_without_rendering()
         figure.set_layout_engine("none")
     svg, png = BytesIO(), BytesIO()
+    canvas.print_png(png, metadata={"Software": None})
     FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-    figure.set_dpi(RASTER_DPI)
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
     return Plot(name, svg.getvalue(), png.getvalue(), alternative)
 
 

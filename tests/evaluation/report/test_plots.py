@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from xml.etree import ElementTree
 
@@ -10,8 +11,10 @@ from PIL import Image
 
 from mrirecon.evaluation.report.findings import MethodCurve, difference_curves, quality_curves
 from mrirecon.evaluation.report.plots_curves import plot_differences, plot_quality, plot_subjects
+from mrirecon.evaluation.report.plots_readers import plot_reader_scores
 from mrirecon.evaluation.report.plots_style import deviation_palette, error_palette, looks
 from tests.evaluation.report.test_findings import LOSS, OPTIONS, column
+from tests.jobs.test_study_report import READERS
 
 
 def test_figures_are_the_same_every_time() -> None:
@@ -59,3 +62,14 @@ def test_palettes_rise_in_lightness() -> None:
         lightness = palette @ np.array([0.2126, 0.7152, 0.0722])
         assert (np.diff(lightness) > -1).all()
         assert lightness[-1] > lightness[0] + 150
+
+
+def test_long_names_stay_inside_the_figure() -> None:
+    """What lies in the outermost half per cent of the raster is white: no label is cut off."""
+    long = "unfolded with many steps"
+    scores = tuple(replace(s, method=long) if s.method == "tv" else s for s in READERS.scores)
+    plot = plot_reader_scores(replace(READERS, scores=scores), name="r")
+    with Image.open(BytesIO(plot.png)) as image:
+        pixels = np.asarray(image.convert("L"))
+    assert pixels[:, :8].min() == 255
+    assert pixels[:, 8:200].min() < 100
