@@ -78,6 +78,8 @@ class Provenance:
         Checkpoint, checksum and levels of a learned method, None for the others.
     companions
         DICOM series that belong to the first, by quantity: identifier and scale factor.
+    certificate
+        Whether the image agrees with the measured data, and within what limits that is known.
     timings_s
         Seconds per stage.
     warnings, notes
@@ -100,6 +102,7 @@ class Provenance:
     series_uid: str | None = None
     network: Mapping[str, Any] | None = None
     companions: Mapping[str, Any] = field(default_factory=dict)
+    certificate: Mapping[str, Any] | None = None
     timings_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from mrirecon.jobs.planes import PlaneStack
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.linalg.fft import ifft
 from mrirecon.memory import release_freed_memory
+from mrirecon.metrics.residual_noise import ResidualNoise
 from mrirecon.mri.coils import apply_coil_matrix, coil_gram, compression_matrix, retained_energy, root_sum_of_squares
 from mrirecon.mri.whitening import noise_covariance, noise_from_edges, whitening_matrix
 from mrirecon.scan import Scan
@@ -41,6 +42,8 @@ class Calibration:
         0 where they hold no noise. None with whitening.
     notes, record
         Sentences and numbers for the provenance record.
+    noise_samples
+        Complex samples per coil behind the whitening, None without.
     """
 
     coil_matrix: Tensor
@@ -50,6 +53,7 @@ class Calibration:
     notes: tuple[str, ...] = ()
     record: dict[str, object] = field(default_factory=dict)
     noise_bound: float | None = None
+    noise_samples: int | None = None
 
     def with_binary_scale(self) -> Calibration:
         """The same with the nearest power of two as its scale, which changes no digit of the data.
@@ -64,6 +68,16 @@ class Calibration:
             scale=scale,
             noise_sigma=None if self.noise_sigma is None else 1.0 / scale,
             noise_bound=None if self.noise_bound is None else self.noise_bound * ratio,
+        )
+
+    @property
+    def residual_noise(self) -> ResidualNoise:
+        """The noise of the calibrated data, as certificates need it; unknown without whitening."""
+        if self.noise_sigma is None:
+            return ResidualNoise()
+        unmixing = torch.linalg.pinv(self.coil_matrix.to(torch.complex128))
+        return ResidualNoise(
+            sigma=self.noise_sigma, unmixing=unmixing, samples=self.noise_samples, source=self.whitening
         )
 
     def apply(self, kspace: Tensor) -> Tensor:
@@ -95,7 +109,7 @@ def calibrate(scan: Scan, stack: PlaneStack, preparation: Preparation, reporter:
             gram += coil_gram(plane)
             if source == "edges":
                 edges.append(noise_from_edges(plane, stack.mask))
-    whitener, source, notes = _whitener(scan, source, edges)
+    whitener, source, notes, n_samples = _whitener(scan, source, edges)
     matrix = whitener
     record: dict[str, object] = {}
     if wanted is not None:
@@ -116,7 +130,7 @@ def calibrate(scan: Scan, stack: PlaneStack, preparation: Preparation, reporter:
         raise FormatError(scan.source, "the k-space is zero almost everywhere; there is nothing to reconstruct")
     sigma = 1.0 / scale if source != "none" else None
     bound = (sum(powers) / len(powers) / 2) ** 0.5 / scale if powers else None
-    return Calibration(matrix, scale, source, sigma, notes, record, bound)
+    return Calibration(matrix, scale, source, sigma, notes, record, bound, n_samples)
 
 
 def _edge_power(plane: Tensor, mask: Tensor) -> float:
@@ -140,20 +154,24 @@ def _noise_source(scan: Scan, preparation: Preparation) -> str:
     return preparation.whitening
 
 
-def _whitener(scan: Scan, source: str, edges: list[Tensor]) -> tuple[Tensor, str, tuple[str, ...]]:
+def _whitener(scan: Scan, source: str, edges: list[Tensor]) -> tuple[Tensor, str, tuple[str, ...], int | None]:
+    """The whitening matrix, its source, notes, and how many samples are behind it."""
     identity = torch.eye(scan.n_coils, dtype=torch.complex64)
     if source == "none":
-        return identity, "none", ("Coils were not whitened; the noise level is unknown.",)
+        return identity, "none", ("Coils were not whitened; the noise level is unknown.",), None
     try:
         if source == "noise-scan" and scan.noise is not None:
             covariance = noise_covariance(scan.noise, bandwidth_ratio=scan.noise_bandwidth_ratio)
-            return whitening_matrix(covariance), source, ("Coils were whitened with the noise scan.",)
-        covariance = noise_covariance(torch.cat(edges, dim=-1))
+            notes: tuple[str, ...] = ("Coils were whitened with the noise scan.",)
+            return whitening_matrix(covariance), source, notes, scan.noise.shape[-1]
+        samples = torch.cat(edges, dim=-1)
+        covariance = noise_covariance(samples)
         return (
             whitening_matrix(covariance),
             source,
             ("There is no noise scan: the noise covariance was estimated from the edges of k-space.",),
+            samples.shape[-1],
         )
     except ShapeError as error:
         note = f"The noise statistics are unusable ({error}); coils were not whitened and the noise level is unknown."
-        return identity, "none", (note,)
+        return identity, "none", (note,), None

@@ -120,6 +120,7 @@ def export(
             series_uid=report.series_uid if report else None,
             network=_network(outcome),
             companions=companions,
+            certificate=to_mapping(outcome.certificate),
             timings_s={name: round(value, 3) for name, value in outcome.seconds.items()},
             warnings=warnings,
             notes=(*outcome.notes, *_figures(outcome)),

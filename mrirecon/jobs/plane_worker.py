@@ -15,10 +15,11 @@ from mrirecon.jobs.calibrate import Calibration
 from mrirecon.jobs.maps import MapSource
 from mrirecon.jobs.planes import PlaneStack
 from mrirecon.linalg.fft import fft, ifft
+from mrirecon.metrics.residual_energy import LineAxis, ResidualEnergy, residual_energies
 from mrirecon.mri.coils import root_sum_of_squares
 from mrirecon.mri.partial_fourier import homodyne, partial_fourier, pocs
 from mrirecon.operators.measurement import MeasurementModel
-from mrirecon.operators.mri import cartesian_mri_of_sets
+from mrirecon.operators.mri import CartesianMRI, cartesian_mri_of_sets
 from mrirecon.operators.noise import GaussianNoise, Noiseless
 from mrirecon.reconstruction.base import Reconstruction, Reconstructor
 from mrirecon.reconstruction.uncertainty import standard_deviation
@@ -38,6 +39,8 @@ class PlaneRecord:
         By which a normalising method divided the calibrated data, None for the others.
     sigma
         Noise level per real component in the units that the method saw, None if it was not told one.
+    energy
+        Of the whitened residual, for the certificate; None without maps or without a noise level.
     """
 
     iterations: int = 0
@@ -46,6 +49,7 @@ class PlaneRecord:
     data_residual: float | None = None
     scale: float | None = None
     sigma: float | None = None
+    energy: ResidualEnergy | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +148,18 @@ class PlaneWorker:
             magnitudes = torch.stack([self._magnitude((sample * support).cpu()) for sample in result.samples])
             spread = self.spread_factor * standard_deviation(magnitudes)
             layers += [spread, *(magnitudes if self.keep_samples else ())]
-        misfit = _data_residual(operator.forward(result.image), y)
-        return PlaneResult(torch.stack(layers).numpy(), _record(result, self.sigma, misfit))
+        residual = y - operator.forward(result.image)
+        record = _record(result, self.sigma, _relative_norm(residual, y))
+        return PlaneResult(torch.stack(layers).numpy(), replace(record, energy=self._energy(residual, y, operator)))
+
+    def _energy(self, residual: Tensor, y: Tensor, operator: CartesianMRI) -> ResidualEnergy | None:
+        """What the certificate needs of this plane; None where nothing can be tested."""
+        noise = self.calibration.residual_noise
+        if not noise.known or not bool((y != 0).any()):
+            return None
+        # all planes count lines along one axis, that of the phase encoding; of two, along the rows
+        axis: LineAxis = "ky" if self.stack.phase_encoding_axis == "y" else "kx"
+        return residual_energies(residual, y, operator, noise=noise, axis=axis)[0]
 
     def _magnitude(self, image: Tensor) -> Tensor:
         """Complex (set, rows, columns) to a finished magnitude, float32."""
@@ -177,6 +191,6 @@ def _record(result: Reconstruction, sigma: float | None, data_residual: float) -
     return PlaneRecord(result.iterations, result.residual, result.converged, data_residual, scale, told)
 
 
-def _data_residual(prediction: Tensor, y: Tensor) -> float:
+def _relative_norm(residual: Tensor, y: Tensor) -> float:
     size = torch.linalg.vector_norm(y)
-    return float(torch.linalg.vector_norm(prediction - y) / size) if size > 0 else 0.0
+    return float(torch.linalg.vector_norm(residual) / size) if size > 0 else 0.0

@@ -86,6 +86,7 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         started=started,
         source=scan.source,
     )
+    reporter.say(f"certificate: {outcome.certificate.sentence}")
     for note in outcome.notes:
         reporter.say(f"note: {note}")
     for warning in done.warnings:

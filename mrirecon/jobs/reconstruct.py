@@ -21,6 +21,7 @@ from mrirecon.io.provenance import sha256_of
 from mrirecon.jobs import derivation
 from mrirecon.jobs.assemble import final_geometry
 from mrirecon.jobs.calibrate import Calibration, calibrate
+from mrirecon.jobs.certification import certification
 from mrirecon.jobs.maps import map_source
 from mrirecon.jobs.plan import Plan, make_plan
 from mrirecon.jobs.plane_worker import PlaneRecord, PlaneWorker
@@ -28,9 +29,10 @@ from mrirecon.jobs.planes import PlaneStack, slice_stack, volume_stack
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.jobs.workspace import Workspace, job_key, workspace
 from mrirecon.memory import release_freed_memory
+from mrirecon.metrics.certificate import CertificateResult
 from mrirecon.mri.mask_card import MaskCard, PhaseEncodingAxis
 from mrirecon.mri.masks import sampling_mask
-from mrirecon.records import to_mapping
+from mrirecon.records import from_mapping, to_mapping
 from mrirecon.scan import ImageSeries, Scan
 from mrirecon.scan.orientation import reordered, standard_view
 
@@ -55,6 +57,8 @@ class Outcome:
         How every plane was reached, those of an interrupted run included.
     seconds
         Wall time of the stages.
+    certificate
+        Whether the image agrees with the data.
     spread
         Standard deviation of the magnitude over the samples, times the conformal factor of the checkpoint if it has
         one, on the grid of `series`.
@@ -72,6 +76,7 @@ class Outcome:
     trained: TrainedMethod | None
     planes: tuple[PlaneRecord, ...]
     seconds: dict[str, float]
+    certificate: CertificateResult
     spread: ImageSeries | None = None
     samples: tuple[NDArray[np.float32], ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -207,6 +212,9 @@ def reconstruct(
         trained=trained,
         planes=records,
         seconds=seconds,
+        certificate=certification(
+            records, calibration, is_3d=scan.is_3d, first_plane=worker.first_plane, with_maps=uses_maps
+        ),
         spread=replace(series, image=volumes[1], quantity="standard_deviation") if n_samples > 1 else None,
         samples=tuple(volumes[2:]),
         notes=notes,
@@ -292,7 +300,7 @@ def _stream(
         if done is None or len(done[0]) < worker.n_layers:
             missing.append(index)
         else:
-            images[index], records[index] = done[0], PlaneRecord(**done[1])
+            images[index], records[index] = done[0], from_mapping(PlaneRecord, done[1], where="plane record")
     raw_planes = _in_chunks(worker.stack, missing, plan.chunk)
     for index, raw in reporter.track(raw_planes, total=len(missing), label="reconstruction"):
         result = worker.reconstruct(index, raw)

@@ -30,8 +30,8 @@ class ResidualEnergy:
         Over all channels of a line: sum of squares, and number of complex samples.
     coil_energy, coil_samples
         Of every receive coil.
-    data_energy
-        Sum of squares of the data themselves.
+    line_data, coil_data
+        Sums of squares of the data themselves.
     share
         Measured share of the samples of the grid.
     empty_lines
@@ -44,7 +44,8 @@ class ResidualEnergy:
     line_samples: tuple[int, ...]
     coil_energy: tuple[float, ...]
     coil_samples: int
-    data_energy: float
+    line_data: tuple[float, ...]
+    coil_data: tuple[float, ...]
     share: float
     empty_lines: tuple[int, ...] = ()
 
@@ -52,6 +53,11 @@ class ResidualEnergy:
     def energy(self) -> float:
         """Of the whole plane."""
         return sum(self.line_energy)
+
+    @property
+    def data_energy(self) -> float:
+        """Of the data of the whole plane."""
+        return sum(self.line_data)
 
     @property
     def samples(self) -> int:
@@ -87,20 +93,22 @@ def residual_energies(
     axis = axis or line_axis(kept)
     claimed = by_line(operator.keep_measured(torch.ones_like(data)) != 0, axis).any(dim=-1).any(dim=-1)
     white = by_line(noise.white(residual) * kept, axis).abs().square()
-    coils = by_line(noise.by_coil(residual) * kept, axis).abs().square().sum(dim=(-3, -1))
-    signal = (noise.white(data) * kept).abs().square().sum(dim=(-3, -2, -1))
+    coils = (noise.by_coil(residual) * kept).abs().square().sum(dim=(-2, -1))
+    line_data = by_line(noise.white(data) * kept, axis).abs().square().sum(dim=(-2, -1))
+    coil_data = (noise.by_coil(data) * kept).abs().square().sum(dim=(-2, -1))
     counts = by_line(kept, axis).sum(dim=(-2, -1))
     if not bool(torch.isfinite(white).all()):
         raise ShapeError("the residual must be finite, got NaN or infinity; check the reconstruction and the scan")
     sums = white.sum(dim=(-2, -1))
     n_channels = data.shape[-3]
     found = []
-    for line, coil, count, claim, total in zip(
+    for line, coil, count, claim, of_lines, of_coils in zip(
         sums.reshape(-1, sums.shape[-1]),
         coils.reshape(-1, coils.shape[-1]),
         counts.reshape(-1, counts.shape[-1]),
         claimed.reshape(-1, claimed.shape[-1]),
-        signal.reshape(-1),
+        line_data.reshape(-1, line_data.shape[-1]),
+        coil_data.reshape(-1, coil_data.shape[-1]),
         strict=True,
     ):
         places = torch.nonzero(count).flatten()
@@ -113,7 +121,8 @@ def residual_energies(
                 tuple(samples.tolist()),
                 tuple(coil.tolist()),
                 int(samples.sum()) // n_channels,
-                float(total),
+                tuple(of_lines[places].tolist()),
+                tuple(of_coils.tolist()),
                 float(samples.sum()) / prod(kept.shape[-3:]),
                 tuple(torch.nonzero(claim & (count == 0)).flatten().tolist()),
             )

@@ -175,6 +175,28 @@ def test_samples_that_are_exactly_zero_are_no_measurements(operator: CartesianMR
     assert result.samples == int(operator.mask.sum()) * (SHAPE[0] - 8) * N_COILS
 
 
+def test_a_systematic_misfit_is_let_pass_up_to_the_tolerance(operator: CartesianMRI, truth: Tensor) -> None:
+    """An image that is 3 % too bright everywhere: noncentral chi-square, in every line and coil."""
+    n = 150
+    data = measure(operator, truth, n=n)
+    failing = {}
+    for excess in (0.03, 0.05):
+        images = ((1 + excess) * truth).expand(n, *truth.shape)
+        energies = residual_energies(data - operator(images), data, operator, noise=NOISE)
+        results = [certificate([e], noise=NOISE, tolerance=0.03) for e in energies]
+        failing[excess] = np.mean([r.verdict == "fail" for r in results])
+    assert failing[0.03] <= 0.01 + 3 * (0.01 / n) ** 0.5
+    assert failing[0.05] > 0.5
+    exact = certificate(energies[:1], noise=NOISE)
+    assert exact.verdict == "fail"
+    allowed = certificate(energies[:1], noise=NOISE, tolerance=0.06)
+    assert allowed.verdict == "pass"
+    assert allowed.p_overall == exact.p_overall
+    assert "PASS, within the tolerance" in allowed.sentence
+    with pytest.raises(ConfigError, match="`tolerance` must be"):
+        certificate(energies, noise=NOISE, tolerance=1.0)
+
+
 def test_unknown_noise_is_no_pass(operator: CartesianMRI, truth: Tensor) -> None:
     result = certify(truth, measure(operator, truth), operator, noise=ResidualNoise())
     assert result.verdict == "not tested"

@@ -1,0 +1,80 @@
+"""The certificate that `mrirecon recon` writes and says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mrirecon.cli import main
+from mrirecon.io.provenance import read_provenance
+from mrirecon.jobs.plane_worker import PlaneWorker
+from mrirecon.metrics.certificate import CertificateResult
+from mrirecon.operators.measurement import MeasurementModel
+from mrirecon.reconstruction.base import Reconstruction, Reconstructor
+from mrirecon.records import from_mapping
+from tests.acceptance.scans import ScanRecipe, write_scan
+
+SMALL = ScanRecipe(matrix=(4, 32, 32), voxel=(5.0, 5.0, 5.0))
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scan(tmp_path_factory.mktemp("certification") / "scan.h5", SMALL)
+
+
+def certified(raw: Path, out: Path, *arguments: str) -> CertificateResult:
+    assert main(["recon", str(raw), "--out", str(out), "--npy", *arguments]) == 0
+    record = read_provenance(out / "provenance.json").certificate
+    assert record is not None
+    return from_mapping(CertificateResult, record)
+
+
+def test_recon_certifies(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = certified(raw, tmp_path / "out", "--accelerate", "2")
+    assert f"certificate: {result.sentence}" in capsys.readouterr().err
+    assert result.verdict == "pass"
+    assert (result.noise_source, result.planes, result.axis) == ("noise-scan", 4, "ky")
+    assert result.noise_samples is not None
+    assert result.measured_share == 28 / 32, "twofold, with 24 centre lines"
+    assert "cannot vouch for what was not measured" in result.limits
+
+
+def test_without_noise_or_phase_nothing_is_tested(raw: Path, tmp_path: Path) -> None:
+    result = certified(raw, tmp_path / "none", "--whitening", "none")
+    assert (result.verdict, result.p_value) == ("not tested", None)
+    result = certified(raw, tmp_path / "rss", "--method", "adjoint", "--combine", "rss")
+    assert result.verdict == "not tested"
+    assert "root sum of squares" in result.sentence
+
+
+@dataclass(frozen=True)
+class Painting(Reconstructor):
+    """Another method's image with a lesion that nobody measured."""
+
+    method: Reconstructor
+
+    def __call__(
+        self, y: Tensor, model: MeasurementModel, *, generator: torch.Generator | None = None
+    ) -> Reconstruction:
+        result = self.method(y, model, generator=generator)
+        image = result.image.clone()
+        image[..., 14:18, 15:19] += 0.6
+        return replace(result, image=image)
+
+
+def test_a_lesion_that_was_not_measured_fails(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = PlaneWorker.reconstruct
+
+    def altering(self: PlaneWorker, index: int, plane: Tensor) -> object:
+        worker = replace(self, method=Painting(self.method)) if index == 2 else self
+        return original(worker, index, plane)
+
+    monkeypatch.setattr(PlaneWorker, "reconstruct", altering)
+    result = certified(raw, tmp_path / "out", "--accelerate", "2")
+    assert result.verdict == "fail"
+    assert {f.index for f in result.findings if f.kind == "slice"} == {2}
+    assert {f.plane for f in result.findings if f.kind == "line"} == {2}
