@@ -57,19 +57,19 @@ def plot_example(example: Example, setting: Setting, shown: tuple[Shown, ...], *
                     example.error_of(own.image), cmap="inferno", vmin=0, vmax=1, aspect=aspect, interpolation="none"
                 )
         if error is not None:
-            _error_scale(figure, axes[2, 0], error, example)
+            _error_scale(figure, axes[2, 0], error, example, min(5.5, 5.2 * width))
         heading = f"{title}, {setting.name} (effective {setting.words()})"
         figure.text(0.5, 1 - 0.06 / total, heading, fontsize=8, ha="center", va="top")
         methods = ", ".join(s.key.method for s in shown)
         return finished(figure, name, f"{title} at {setting.name}: image, zoom and error of {methods}.")
 
 
-def _error_scale(figure: Any, axis: Any, error: Any, example: Example) -> None:
-    bar = figure.colorbar(error, cax=axis.inset_axes((0.1, 0.42, 0.8, 0.06)), orientation="horizontal", ticks=[0, 1])
-    bar.ax.set_xticklabels(["0", f"{100 * example.error_share:g} %"], fontsize=5.5)
+def _error_scale(figure: Any, axis: Any, error: Any, example: Example, size: float) -> None:
+    bar = figure.colorbar(error, cax=axis.inset_axes((0.12, 0.42, 0.7, 0.06)), orientation="horizontal", ticks=[0, 1])
+    bar.ax.set_xticklabels(["0", f"{100 * example.error_share:g} %"], fontsize=size)
     bar.outline.set_visible(False)
     words = "|error| in % of the\nreference's maximum"
-    axis.text(0.5, 0.52, words, transform=axis.transAxes, ha="center", va="bottom", fontsize=5.5)
+    axis.text(0.5, 0.52, words, transform=axis.transAxes, ha="center", va="bottom", fontsize=size)
 
 
 def _lengths(text: str) -> list[int]:
