@@ -51,7 +51,7 @@ def _add_run(jobs: Commands) -> None:
 
 
 def run_study_run(arguments: argparse.Namespace) -> int:
-    """Run `study run`; the exit status: 3 if holes remain."""
+    """Run `study run`; the exit status: 3 if holes remain or an input could not be read."""
     from mrirecon.errors import MissingDependencyError
     from mrirecon.jobs.study.run import StudyOptions, run_study
     from mrirecon.jobs.study.status import describe_study
@@ -74,7 +74,7 @@ def run_study_run(arguments: argparse.Namespace) -> int:
         except MissingDependencyError as error:
             reporter.warn(f"there is no report: {error}")
     sys.stdout.write(describe_study(outcome.results) + "\n")
-    return 0 if outcome.results.complete else 3
+    return 0 if outcome.results.complete and not outcome.problems else 3
 
 
 def run_study_status(arguments: argparse.Namespace) -> int:

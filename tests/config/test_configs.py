@@ -14,7 +14,7 @@ from mrirecon.reconstruction.splitting import ProximalGradient
 from mrirecon.records import from_mapping, to_mapping
 
 FOLDER = Path(__file__).parents[2] / "configs"
-FILES = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith(("train-", "compare-")))
+FILES = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith(("train-", "compare-", "study-")))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
