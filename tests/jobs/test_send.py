@@ -196,6 +196,7 @@ def test_names_and_secrets_show_nowhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("DEBUG")
+    monkeypatch.setattr("mrirecon.serving.push._QUERIES", 1)
     folder = tmp_path / "d"
     for i in range(4):
         write_object(folder / f"{i}.dcm", PatientName="CANARYNAME", PatientID="CANARYID", PatientIdentityRemoved=None)
