@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mrirecon.errors import ShapeError
-from mrirecon.metrics.residual_noise import ResidualNoise
+from mrirecon.metrics.residual_noise import ResidualNoise, squares
 from mrirecon.operators.base import ForwardOperator
 
 LineAxis = Literal["ky", "kx"]
@@ -92,14 +92,12 @@ def residual_energies(
     kept = measured(data, operator)
     axis = axis or line_axis(kept)
     claimed = by_line(operator.keep_measured(torch.ones_like(data)) != 0, axis).any(dim=-1).any(dim=-1)
-    white = by_line(noise.white(residual) * kept, axis).abs().square()
-    coils = (noise.by_coil(residual) * kept).abs().square().sum(dim=(-2, -1))
-    line_data = by_line(noise.white(data) * kept, axis).abs().square().sum(dim=(-2, -1))
-    coil_data = (noise.by_coil(data) * kept).abs().square().sum(dim=(-2, -1))
+    residual, known = residual * kept, data * kept
+    sums, line_data = (_line_sums(squares(noise.white(v)), axis) for v in (residual, known))
+    coils, coil_data = noise.coil_energy(residual), noise.coil_energy(known)
     counts = by_line(kept, axis).sum(dim=(-2, -1))
-    if not bool(torch.isfinite(white).all()):
+    if not bool(torch.isfinite(sums).all()):
         raise ShapeError("the residual must be finite, got NaN or infinity; check the reconstruction and the scan")
-    sums = white.sum(dim=(-2, -1))
     n_channels = data.shape[-3]
     found = []
     for line, coil, count, claim, of_lines, of_coils in zip(
@@ -128,6 +126,12 @@ def residual_energies(
             )
         )
     return tuple(found)
+
+
+def _line_sums(energy: Tensor, axis: LineAxis) -> Tensor:
+    """(*batch, coil, ky, kx) to (*batch, line): first over the coils, whose addition is fast."""
+    sums: Tensor = energy.sum(dim=-3).sum(dim=-1 if axis == "ky" else -2, dtype=torch.float64)
+    return sums
 
 
 def measured(data: Tensor, operator: ForwardOperator) -> Tensor:

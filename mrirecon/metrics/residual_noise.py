@@ -72,7 +72,16 @@ class ResidualNoise:
         """
         if self.covariance is not None:
             return whitened(residual, self.covariance, axis=-3)
-        return residual.to(torch.complex128) / self._level(residual)
+        return residual / self._level(residual)
+
+    def coil_energy(self, residual: Tensor) -> Tensor:
+        """Sums of squares of `by_coil` over k-space, shape (*batch, coil), without forming it: from inner products."""
+        if self.unmixing is None:
+            return squares(self.by_coil(residual)).sum(dim=(-2, -1), dtype=torch.float64)
+        flat = self.white(residual).flatten(-2)
+        mixing = self._mixing(flat.shape[-2], flat.device)
+        gram = (flat @ flat.mH).to(mixing.dtype)
+        return torch.einsum("ij,...jk,ik->...i", mixing, gram, mixing.conj()).real
 
     def by_coil(self, residual: Tensor) -> Tensor:
         """The residual of every receive coil with unit noise variance per real component; coils stay correlated."""
@@ -83,20 +92,30 @@ class ResidualNoise:
         white = self.white(residual)
         if self.unmixing is None:
             return white
-        mixing = self.unmixing.to(device=white.device, dtype=white.dtype)
-        if mixing.shape[1] != white.shape[-3]:
-            raise ShapeError(
-                f"`unmixing` must have one column per channel, {white.shape[-3]}, got {tuple(mixing.shape)}"
-            )
-        coils = torch.einsum("ij,...jyx->...iyx", mixing, white)
-        return coils / mixing.abs().square().sum(dim=1).sqrt()[:, None, None]
+        return torch.einsum("ij,...jyx->...iyx", self._mixing(white.shape[-3], white.device).to(white.dtype), white)
+
+    def _mixing(self, n_channels: int, device: torch.device) -> Tensor:
+        """`unmixing` with rows of unit norm, so that white channels make coils of unit variance; complex128."""
+        if self.unmixing is None or self.unmixing.shape[1] != n_channels:
+            shape = None if self.unmixing is None else tuple(self.unmixing.shape)
+            raise ShapeError(f"`unmixing` must have one column per channel, {n_channels}, got {shape}")
+        mixing = self.unmixing.to(device=device, dtype=torch.complex128)
+        unit: Tensor = mixing / torch.linalg.vector_norm(mixing, dim=1, keepdim=True)
+        return unit
 
     def _level(self, residual: Tensor) -> Tensor | float:
         if self.sigma is None:
             raise ShapeError("the noise is unknown; without it a residual cannot be whitened")
         if isinstance(self.sigma, Tensor):
-            return self.sigma.to(residual.device).double().reshape(*self.sigma.shape, 1, 1, 1)
+            level = self.sigma.to(device=residual.device, dtype=residual.dtype.to_real())
+            return level.reshape(*self.sigma.shape, 1, 1, 1)
         return self.sigma
+
+
+def squares(values: Tensor) -> Tensor:
+    """|v|^2 of complex values."""
+    pairs = torch.view_as_real(values.resolve_conj())
+    return pairs[..., 0].square() + pairs[..., 1].square()
 
 
 def whitened(residual: Tensor, covariance: Tensor, *, axis: int) -> Tensor:
