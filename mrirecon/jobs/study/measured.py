@@ -30,12 +30,17 @@ from mrirecon.jobs.study.regions import regions_of
 from mrirecon.jobs.study.sources import Source
 from mrirecon.linalg.fft import ifft
 from mrirecon.mri.coils import apply_coil_matrix, root_sum_of_squares
+from mrirecon.mri.mask_card import PhaseEncodingAxis
 from mrirecon.mri.reference_maps import measured_maps
-from mrirecon.operators.mri import cartesian_mri
+from mrirecon.operators.mri import cartesian_mri, constant_axes_reduced
 from mrirecon.scan import Encoding, Scan
 
 COMPLETE = 0.7
 """Share of an axis that a gapless block of lines must have to count as complete, the rest being zero-filled."""
+
+
+FILLED = 0.95
+"""Share of the samples of that block that must not be 0: files that mark missing samples by zeros have chance ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +113,8 @@ def prepare_measured(
     else:
         sigma = (calibration.noise_bound or 0.0) * calibration.scale
     planes = MeasuredPlanes(stack, calibration.coil_matrix, _body(source, stack, slices, root))
-    share = _gapless_share(stack.mask)
+    acquired = _whole_lines(stack.mask)
+    share = _gapless_share(acquired)
     complete = choice.sampled == "fully" or (choice.sampled == "auto" and share >= COMPLETE)
     images = None
     if complete:
@@ -129,7 +135,7 @@ def prepare_measured(
         slices=slices,
         matrix=(matrix[0], matrix[1]),
         coils=scan.n_coils,
-        voxel_size_mm=(sizes[0], sizes[1], sizes[2]),
+        voxel_size_mm=None if _sizes_unknown(scan) else (sizes[0], sizes[1], sizes[2]),
         affine_lps=None if geometry.nominal else _affine(geometry.affine, order, slices[0]),
         protocol={name: value for name, value in asdict(scan.protocol).items() if value is not None},
         limits=_limits(scan, stack, share, complete=complete, reference=label, notes=calibration.notes),
@@ -140,8 +146,8 @@ def prepare_measured(
         record=record,
         identity=identity,
         grid=stack.shape,
-        axis=stack.phase_encoding_axis,
-        acquired=stack.mask,
+        axis=_axis(scan, acquired),
+        acquired=acquired,
         sigma=float(sigma),
         coil_matrix=calibration.coil_matrix,
         regions=regions,
@@ -230,17 +236,32 @@ def _body(source: Source, stack: PlaneStack, slices: Sequence[int], root: Path) 
     return _chosen(body, slices)
 
 
+def _whole_lines(mask: Tensor) -> Tensor:
+    """The mask without single samples that happen to be 0 in files that mark what is missing by zeros."""
+    block = mask.any(dim=1, keepdim=True) & mask.any(dim=0, keepdim=True)
+    filled = float((mask & block).sum()) / max(1, int(block.sum()))
+    return constant_axes_reduced(block, 2) if filled >= FILLED else mask
+
+
 def _gapless_share(mask: Tensor) -> float:
-    """Least share of an axis that is acquired without a gap and about the origin; 0 with gaps."""
+    """Least share of an axis that is acquired without a gap and about the origin; 0 with gaps, or a pattern in both."""
     shares = []
-    for axis in (0, 1):
-        lines = mask.any(dim=1 - axis)
+    rows, columns = mask.any(dim=1, keepdim=True), mask.any(dim=0, keepdim=True)
+    for acquired in (rows, columns):
+        lines = acquired.flatten()
         kept = torch.nonzero(lines).flatten()
         gapless = len(kept) > 0 and int(kept[-1] - kept[0]) + 1 == len(kept)
         about = gapless and int(kept[0]) <= len(lines) // 2 <= int(kept[-1])
         shares.append(len(kept) / len(lines) if about else 0.0)
-    rectangle = mask.any(dim=1, keepdim=True) & mask.any(dim=0, keepdim=True)
-    return min(shares) if bool((rectangle == mask).all()) else 0.0
+    return min(shares) if bool((rows & columns == mask).all()) else 0.0
+
+
+def _axis(scan: Scan, mask: Tensor) -> PhaseEncodingAxis:
+    """Phase encoding of a plane whose lines are whole."""
+    if scan.is_3d:
+        return "x" if mask.shape[0] == 1 < mask.shape[1] else "y" if mask.shape[1] == 1 < mask.shape[0] else "yx"
+    separable = bool((mask.any(dim=1, keepdim=True) & mask.any(dim=0, keepdim=True) == mask).all())
+    return scan.protocol.phase_encoding_axis if separable else "yx"
 
 
 def _affine(affine: NDArray[np.float64], order: tuple[int, int, int], first: int) -> tuple[Row, Row, Row, Row]:
@@ -250,6 +271,11 @@ def _affine(affine: NDArray[np.float64], order: tuple[int, int, int], first: int
     made = np.stack([columns, rows, slices, position], axis=1)
     rows_of: list[Row] = [(float(a), float(b), float(c), float(d)) for a, b, c, d in made]
     return rows_of[0], rows_of[1], rows_of[2], rows_of[3]
+
+
+def _sizes_unknown(scan: Scan) -> bool:
+    """Whether the reader had to make up voxel sizes, which it says."""
+    return scan.geometry.nominal and any("voxel size (1 mm)" in note for note in scan.notes)
 
 
 def _limits(
