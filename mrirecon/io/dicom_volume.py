@@ -23,7 +23,8 @@ _HEADER = (
     *("ImagePositionPatient", "ImageOrientationPatient"),
 )
 _NOMINAL = "GEOM-NOMINAL"
-_UNEVEN = 0.01  # of the slice step: what scanners' rounding does, and no more
+_DRIFT = 0.5  # of a pixel, between the first and the last slice
+_OFF_GRID = 0.1  # of the slice step, from equal steps: more than the rounding of any scanner, less than a missing slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +126,19 @@ def _placed(
     thickness = float(first.get("SliceThickness") or first.get("SpacingBetweenSlices") or 1.0)
     step = normal * thickness
     if len(group) > 1:
-        steps = np.diff([float(positions[i] @ normal) for i in order])
-        if steps.min() <= 1e-4 or steps.max() - steps.min() > _UNEVEN * steps.mean():
+        along = np.array([float(positions[i] @ normal) for i in order])
+        steps = np.diff(along)
+        off_grid = np.abs(along - np.linspace(along[0], along[-1], len(along))).max()
+        if steps.min() <= 1e-4 or off_grid > _OFF_GRID * steps.mean():
             raise FormatError(
                 path,
                 f"its series has {len(group)} slices whose distances run from {steps.min():.3f} to {steps.max():.3f} "
                 "mm, expected equal ones; give one contrast and one stack at a time",
             )
         step = (end - start) / (len(group) - 1)
+        drift = np.linalg.norm((end - start) - ((end - start) @ normal) * normal)
+        if drift < _DRIFT * min(dy, dx):  # rounded positions; a tilted stack is refused by the geometry
+            step = normal * (step @ normal)
     affine = np.eye(4)
     affine[:3] = np.stack([step, directions[3:] * dy, directions[:3] * dx, start], axis=1)
     texts = (first.get("SeriesDescription", ""), first.get("ImageComments", ""))

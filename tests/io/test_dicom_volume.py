@@ -69,3 +69,14 @@ def test_other_files_are_passed_over_and_uneven_slices_named(tmp_path: Path) -> 
     assert not volumes
     assert "equal ones" in problem
     assert str(tmp_path) not in problem
+
+
+def test_positions_rounded_by_a_scanner_are_a_grid(tmp_path: Path) -> None:
+    write_dicom(make_phantom(shape=(9, 20, 24)).series, tmp_path / "dicom")
+    for path in (tmp_path / "dicom").iterdir():
+        image = dcmread(path)
+        image.ImagePositionPatient = [round(float(v), 1) for v in image.ImagePositionPatient]
+        image.save_as(path)
+    (volume,), problems = dicom_volumes((tmp_path / "dicom").iterdir())
+    assert not problems
+    assert volume.geometry.voxel_size_mm[0] == pytest.approx(3.6, rel=0.01)

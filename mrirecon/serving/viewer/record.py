@@ -12,6 +12,18 @@ from mrirecon.serving.viewer.folder import Folder
 Rows = list[list[str]]
 _LONG = 24
 _MAX_ROWS = 80
+_FIGURES = {
+    "misfit": "Misfit",
+    "expected": "Expected",
+    "p_value": "p",
+    "false_alarm_rate": "False alarms",
+    "expectation": "Expectation by",
+    "unexplained": "Unexplained",
+    "measured_share": "Share measured",
+    "n_findings": "Findings",
+    "noise_source": "Noise from",
+}
+"""Of `metrics.certificate.CertificateResult`, those that a reader may ask for."""
 
 
 def record_sections(folder: Folder) -> list[dict[str, Any]]:
@@ -22,7 +34,7 @@ def record_sections(folder: Folder) -> list[dict[str, Any]]:
         ``certificate`` first; it says so where the folder holds none. ``made`` and ``data`` come from the provenance
         record.
     """
-    sections = [{"id": "certificate", "title": "Certificate", "rows": _certificate(folder.certificate)}]
+    sections = [{"id": "certificate", "title": "Certificate", "rows": _certificate(folder)}]
     if folder.record is None:
         rows = [["", "The folder holds no provenance record: how the image was made is not known here."]]
         return [*sections, {"id": "made", "title": "Method", "rows": rows}]
@@ -33,12 +45,28 @@ def record_sections(folder: Folder) -> list[dict[str, Any]]:
     ]
 
 
-def _certificate(content: object) -> Rows:
+def certificate_failure(record: Provenance | None) -> str | None:
+    """The verdict of the record's certificate in words if it is a failure."""
+    found = None if record is None else record.certificate
+    return str(found["sentence"]) if found and found.get("verdict") == "fail" else None
+
+
+def _certificate(folder: Folder) -> Rows:
+    content = folder.certificate
+    if content is None and folder.record is not None and folder.record.certificate is not None:
+        return _recorded(folder.record.certificate)
     if content is None:
         return [["", "This folder holds no certificate: the data consistency of the image was not tested."]]
     if isinstance(content, str):
         return [["", without_paths(line, keep_name=True)] for line in content.splitlines() if line.strip()][:_MAX_ROWS]
     return [[label, value] for label, value in _flat(content)][:_MAX_ROWS]
+
+
+def _recorded(certificate: Mapping[str, Any]) -> Rows:
+    """Verdict and limits first, then the figures behind them."""
+    rows = [["", str(certificate[name])] for name in ("sentence", "limits") if certificate.get(name)]
+    known = {name: certificate.get(name) for name in _FIGURES}
+    return rows + [[_FIGURES[name], _value(value)] for name, value in known.items() if value is not None]
 
 
 def _made(record: Provenance) -> Rows:

@@ -14,7 +14,7 @@ from mrirecon.errors import GeometryError
 from mrirecon.io.nifti_bytes import nifti_bytes
 from mrirecon.serving.viewer.display import Display, display_of
 from mrirecon.serving.viewer.folder import Folder, read_folder
-from mrirecon.serving.viewer.record import record_sections
+from mrirecon.serving.viewer.record import certificate_failure, record_sections
 from mrirecon.serving.viewer.sampling import sampling_picture
 from mrirecon.serving.viewer.volume import Role, Volume
 
@@ -64,9 +64,14 @@ class Study:
             "volumes": [_entry(number, shown) for number, shown in enumerate(self.volumes)],
             "sampling": sampling_picture(self.folder.record),
             "record": record_sections(self.folder),
-            "warnings": list(self.folder.record.warnings) if self.folder.record else [],
+            "warnings": self._warnings(),
             "problems": list(self.problems),
         }
+
+    def _warnings(self) -> list[str]:
+        record = self.folder.record
+        failure = certificate_failure(record)
+        return [*([failure] if failure else []), *(record.warnings if record else ())]
 
 
 def open_study(

@@ -160,6 +160,26 @@ def test_the_manifest_is_plain_json_without_paths(tmp_path: Path) -> None:
     assert manifest["record"][0]["rows"] == [["verdict", "PASS: fine"], ["per line, worst", "1.25"]]
 
 
+def test_a_failed_certificate_of_the_record_is_the_first_warning(tmp_path: Path) -> None:
+    write_study(tmp_path, shape=SMALL)
+    path = tmp_path / "provenance.json"
+    content = json.loads(path.read_text())
+    content["certificate"] = {
+        "verdict": "pass",
+        "sentence": "PASS: it agrees",
+        "limits": "Not more.",
+        "misfit": 0.98765432,
+    }
+    path.write_text(json.dumps(content))
+    manifest = open_study(tmp_path).manifest()
+    rows = [["", "PASS: it agrees"], ["", "Not more."], ["Misfit", "0.987654"]]
+    assert manifest["record"][0]["rows"] == rows
+    assert manifest["warnings"] == [WARNING]
+    content["certificate"] |= {"verdict": "fail", "sentence": "FAIL: it does not"}
+    path.write_text(json.dumps(content))
+    assert open_study(tmp_path).manifest()["warnings"] == ["FAIL: it does not", WARNING]
+
+
 def test_the_mask_is_drawn_again_bit_for_bit(tmp_path: Path) -> None:
     write_study(tmp_path, shape=SMALL)
     picture = open_study(tmp_path).manifest()["sampling"]

@@ -5,6 +5,7 @@ import { NORMAL, PLANES, apply, roundLength } from "./geometry.js";
 
 const ALL = 3;
 const EDGE_PX = 6;
+const CROSSHAIR_PX = 1.4;
 
 export class Pane {
   // `stale` is called when the canvas must be drawn again, as after a change of its size.
@@ -94,7 +95,8 @@ export class Pane {
     const { nv, base } = this;
     if (!nv || !base || !nv.volumes.length || !this.canvas.clientWidth) return;
     const mm = view.placeIn(base);
-    nv.opts.crosshairWidth = view.crosshair ? 0.3 * Math.min(...base.voxel_size_mm_xyz) : 0;
+    const pixelsPerMm = view.zoom * (view.plane === "all" ? 0.45 * this.fit("axial") : this.fit(view.plane));
+    nv.opts.crosshairWidth = view.crosshair ? CROSSHAIR_PX / pixelsPerMm : 0;
     nv.opts.crosshairGap = 3 * Math.min(...base.voxel_size_mm_xyz);
     nv.opts.sliceType = view.plane === "all" ? ALL : PLANES.indexOf(view.plane);
     nv.scene.crosshairPos = nv.mm2frac(mm);
