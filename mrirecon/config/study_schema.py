@@ -173,10 +173,22 @@ class MaskGrid:
 
 @dataclass(frozen=True)
 class MetricsChoice:
-    """What is computed of every image: a preset of `metrics.presets`, and LPIPS where its network exists."""
+    """What is computed of every image.
+
+    Parameters
+    ----------
+    preset
+        Of `metrics.presets`.
+    lpips
+        LPIPS too, where its network exists.
+    object
+        Score the object by itself too, a region where the reference exceeds a tenth of its maximum: the air around it
+        holds the noise of the reference, and methods that blacken it are punished for that in the whole image.
+    """
 
     preset: str = "study"
     lpips: bool = False
+    object: bool = False
 
     def __post_init__(self) -> None:
         preset(self.preset)

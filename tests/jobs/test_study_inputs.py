@@ -146,7 +146,9 @@ def test_regions_are_scored_on_the_chosen_slices(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", labels)
     scan = {"kind": "scan", "files": "anna.npy", "labels": {"path": "labels.npy", "names": {"4": "grey"}}}
     masks = {"accelerations": [2], "centre": 0.2}
-    config = write_case(tmp_path, inputs={"anna": scan}, masks=masks, methods={"zf": {"kind": "adjoint"}})
+    metrics = {"preset": "fastmri", "object": True}
+    methods = {"zf": {"kind": "adjoint"}}
+    config = write_case(tmp_path, inputs={"anna": scan}, masks=masks, methods=methods, metrics=metrics)
     study = run(config, tmp_path / "out").results
     (cell,) = study.cells
     value = next(s.value for s in cell.scores if s.region == "grey" and s.definition.name == "nmse")
@@ -154,6 +156,11 @@ def test_regions_are_scored_on_the_chosen_slices(tmp_path: Path) -> None:
     assert reference is not None
     a, b = (v[1, 20:30, 20:30].astype(float) for v in (reference, image))
     assert value == pytest.approx(((a - b) ** 2).sum() / (a**2).sum(), rel=1e-6)
+    found = {s.definition.name: s.value for s in cell.scores if s.region == "object"}
+    a, b = (v[:, 4:52].astype(float) for v in (reference, image))
+    inside = a > 0.1 * reference.max()
+    assert found["nmse"] == pytest.approx(((a - b)[inside] ** 2).sum() / (a[inside] ** 2).sum(), rel=1e-6)
+    assert set(found) == {"nmse", "psnr", "ssim"}
     np.save(tmp_path / "labels.npy", labels[:, :-1])
     outcome = run(config, tmp_path / "out")
     assert "has shape (2, 55, 48)" in outcome.problems["anna"]

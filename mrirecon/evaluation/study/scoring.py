@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.errors import ConfigError
+from mrirecon.evaluation.measured_problems import OBJECT_LEVEL
 from mrirecon.metrics.consistency import CHI_SQUARE, RELATIVE
 from mrirecon.metrics.evaluate import evaluate_with_slices
 from mrirecon.metrics.passport import MetricDefinition
@@ -57,6 +58,11 @@ def study_definitions(name: str, reference: str, network: Lpips | None = None) -
         ranged = next((d for d in found if d.data_range == "volume-maximum"), found[0])
         found.append(lpips_like(ranged, network))
     return tuple(found)
+
+
+def object_region(reference: NDArray[np.float32]) -> Region:
+    """The region ``object``: where the reference exceeds a tenth of its maximum, as in comparisons."""
+    return Region("object", np.asarray(reference > OBJECT_LEVEL * reference.max()))
 
 
 def reference_scores(

@@ -19,7 +19,7 @@ from mrirecon.evaluation.study.layout import Layout
 from mrirecon.evaluation.study.prospective import mean_over_slices
 from mrirecon.evaluation.study.records import ACQUIRED, CellKey, CellResult, score_keys
 from mrirecon.evaluation.study.results import PlannedCell, read_cell, read_input
-from mrirecon.evaluation.study.scoring import consistency_scores, reference_scores, study_definitions
+from mrirecon.evaluation.study.scoring import consistency_scores, object_region, reference_scores, study_definitions
 from mrirecon.io.free_text import without_paths
 from mrirecon.jobs.method_networks import network_loader
 from mrirecon.jobs.study.cell import ProblemCache, Volume, run_volume
@@ -167,8 +167,11 @@ def _cell(bench: Bench, unit: Unit, cache: ProblemCache) -> str:
         whole, single = consistency_scores(reached.residuals, keys=keys)
         definitions = study_definitions(config.metrics.preset, record.reference, bench.lpips)
         reference = np.load(layout.reference(record.name), allow_pickle=False)
+        regions = cache.prepared.regions
+        if config.metrics.object:
+            regions = (object_region(reference), *regions)
         scores, slice_scores = reference_scores(
-            reference, reached.image, definitions, regions=cache.prepared.regions, keys=keys, network=bench.lpips
+            reference, reached.image, definitions, regions=regions, keys=keys, network=bench.lpips
         )
         whole, single = scores + whole, slice_scores + single
     checkpoint, sha256 = _weights(bench, concrete, key)
