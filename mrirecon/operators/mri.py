@@ -15,6 +15,7 @@ from itertools import repeat
 from math import prod
 
 import torch
+from numpy import broadcast_shapes  # torch.broadcast_shapes imports sympy, half a second
 from torch import Tensor
 
 from mrirecon.errors import ShapeError
@@ -184,11 +185,11 @@ class CartesianMRI(LinearOperator):
         `extra` axes before the domain's belong to the item. Items run one after the other: on a CPU a batch would
         leave the cache and be slower than the loop.
         """
-        own = torch.broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[: -self.spatial_ndim])
+        own = broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[: -self.spatial_ndim])
         inner = self.domain.ndim + extra
         if not own and x.ndim == inner:
             return function(self._lines(0), x)
-        batch = torch.broadcast_shapes(own, x.shape[: x.ndim - inner])
+        batch = broadcast_shapes(own, x.shape[: x.ndim - inner])
         items = x.expand(*batch, *x.shape[x.ndim - inner :]).reshape(-1, *x.shape[x.ndim - inner :])
         which = torch.arange(max(1, prod(own))).reshape(own or (1,)).expand(batch or (1,)).reshape(-1).tolist()
         results = [function(self._lines(i), item) for i, item in zip(which, items, strict=True)]
@@ -200,8 +201,8 @@ class CartesianMRI(LinearOperator):
         """A value constant over the domain, as one number for every item that `_per_item` will visit."""
         if not isinstance(value, Tensor) or value.numel() == 1:
             return repeat(float(value))
-        own = torch.broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[: -self.spatial_ndim])
-        batch = torch.broadcast_shapes(own, self.domain.batch_shape(x))
+        own = broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[: -self.spatial_ndim])
+        batch = broadcast_shapes(own, self.domain.batch_shape(x))
         per_item: list[float] = value.reshape(value.shape[: -self.domain.ndim]).expand(batch).reshape(-1).tolist()
         return iter(per_item)
 
@@ -209,7 +210,7 @@ class CartesianMRI(LinearOperator):
         """The operator of one batch item, arranged for the mask's structure; made once."""
         if item not in self._prepared:
             n = self.spatial_ndim
-            own = torch.broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[:-n])
+            own = broadcast_shapes(self.sensitivities.batch_shape, self.mask.shape[:-n])
             maps = self.sensitivities.maps
             maps = maps.expand(*own, *maps.shape[-n - 2 :]).reshape(-1, *maps.shape[-n - 2 :])[item]
             mask = self.mask.expand(*own, *self.mask.shape[-n:]).reshape(-1, *self.mask.shape[-n:])[item]
