@@ -30,15 +30,18 @@ def train(config, out, *options):
 
 
 def in_own_session(command, variables):
-    """Status and messages of a command that starts processes of its own; after two minutes all of them are ended."""
-    environment = {**os.environ, **variables}
+    """Status and messages of a command that starts processes of its own; after ten minutes all of them are ended.
+
+    A process that dies by a signal says where all its threads were.
+    """
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1", **variables}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        _, messages = process.communicate(timeout=120)
+        _, messages = process.communicate(timeout=600)
     except subprocess.TimeoutExpired:
         process.terminate()  # torchrun ends its workers
         _, messages = process.communicate(timeout=60)
-        messages += "\n(ended after two minutes)"
+        messages += "\n(ended after ten minutes)"
     return process.returncode, messages
 
 
