@@ -18,6 +18,7 @@ from typing import Any
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA, MaximumLengthNotification, UserIdentityNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -336,7 +337,21 @@ class _Entity(AE):
         return made
 
 
+def _end_on_nonsense(link: Association) -> None:
+    """What does not fit the protocol's state ends the background thread; the library lets it die with a traceback."""
+    act = link.dul.state_machine.do_action
+
+    def do_action(event: str) -> None:
+        try:
+            act(event)
+        except InvalidEventError:
+            link.dul._kill_thread = True
+
+    link.dul.state_machine.do_action = do_action  # type: ignore[method-assign]
+
+
 def _harden(link: Association, peer: Peer) -> None:
+    _end_on_nonsense(link)
     link._reactor_checkpoint = Gate(link)
     link.dul.to_provider_queue = BoundedQueue(P_DATA, lambda: link.is_established and link.dul.is_alive())
     for item in link.acceptor.user_information:

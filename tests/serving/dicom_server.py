@@ -77,10 +77,7 @@ def storage_server(
         seen.users.append((event.user_id_type, event.primary_field, event.secondary_field))
         return True, None
 
-    sockets = []
-
-    def connected(event: Any) -> None:
-        sockets.append(event.assoc.dul.socket.socket)
+    sockets: list[socket.socket] = []
 
     def opened(event: Any) -> None:
         seen.associations.append(len(event.assoc.requestor.requested_contexts))
@@ -99,11 +96,18 @@ def storage_server(
             (evt.EVT_C_STORE, keep),
             (evt.EVT_USER_ID, who),
             (evt.EVT_REQUESTED, opened),
-            (evt.EVT_CONN_OPEN, connected),
             *handlers,
         ],
     )
     seen.port = server.server_address[1]
+    accept_one = server.get_request
+
+    def get_request() -> tuple[socket.socket, Any]:
+        taken, address = accept_one()
+        sockets.append(taken)  # at once: a client may be gone before any handler runs
+        return taken, address
+
+    server.get_request = get_request
     try:
         yield seen
     finally:
