@@ -22,6 +22,7 @@ from mrirecon.cli.send import add_send
 from mrirecon.cli.serve import add_serve
 from mrirecon.cli.study import add_study, with_default_job
 from mrirecon.cli.train import add_train
+from mrirecon.cli.verify import add_verify
 from mrirecon.cli.view import add_view
 from mrirecon.errors import MrireconError
 
@@ -35,6 +36,7 @@ COMMANDS = (
     add_study,
     add_send,
     add_serve,
+    add_verify,
     add_view,
 )
 """In the order of the help."""
