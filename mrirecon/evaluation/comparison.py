@@ -16,7 +16,7 @@ from mrirecon.evaluation.methods import Hole, LoadNetwork, Method, build_method
 from mrirecon.evaluation.problems import Case, Problem
 from mrirecon.evaluation.scores import PerceptualDistance, score
 from mrirecon.evaluation.timed import timed, warmed
-from mrirecon.evaluation.tuning import NOTHING, best_candidate
+from mrirecon.evaluation.tuning import NOTHING, Search, best_candidate, coarse_to_fine
 from mrirecon.records import to_mapping
 
 
@@ -44,6 +44,8 @@ class Runner:
         Of the samplers.
     circumstances
         What else decides the figures of networks, such as their precision.
+    search
+        How grids are searched; those over more than one parameter are always searched in full.
     """
 
     methods: dict[str, MethodChoice]
@@ -56,6 +58,7 @@ class Runner:
     device: str = "cpu"
     seed: int = 0
     circumstances: dict[str, Any] = field(default_factory=dict)
+    search: Search = "grid"
     _built: dict[tuple[str, str, str], Method | Hole] = field(default_factory=dict, repr=False)
 
     def run(self, cases: Sequence[Case], pictures: frozenset[str] = frozenset()) -> Iterator[Cell]:
@@ -100,14 +103,21 @@ class Runner:
         if isinstance(first, Hole):
             return first
         limit = getattr(choice, "tune_on", 0) or len(cases)
-        values: list[list[float]] = [[] for _ in options]
-        problem: dict[str, Problem] = {}
-        for other in cases[:: max(1, -(-len(cases) // limit))]:
-            problem.clear()
-            for i, option in enumerate(options):
-                label = f"{name}-{fingerprint(to_mapping(option))[:8]}"
-                cell = self._cell(self.tuning_store, other, label, option, problem)
-                values[i].append(NOTHING if cell.psnr_db is None else cell.psnr_db)
+        chosen = cases[:: max(1, -(-len(cases) // limit))]
+        values: list[list[float]] = [[NOTHING] for _ in options]
+        problems: dict[str, dict[str, Problem]] = {other.name: {} for other in chosen}
+
+        def total(i: int) -> float:
+            label = f"{name}-{fingerprint(to_mapping(options[i]))[:8]}"
+            cells = [self._cell(self.tuning_store, c, label, options[i], problems[c.name]) for c in chosen]
+            values[i] = [NOTHING if cell.psnr_db is None else cell.psnr_db for cell in cells]
+            return sum(values[i])
+
+        if self.search == "coarse-to-fine" and len(tuned_parameters(choice, options[0])) == 1:
+            coarse_to_fine(len(options), total)
+        else:
+            for i in range(len(options)):
+                total(i)
         return best_candidate(options, values)
 
     def _cell(

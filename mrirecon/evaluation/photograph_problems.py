@@ -98,6 +98,8 @@ class ImageProblems:
         None.
     seed
         Of masks, paths and noise.
+    crop
+        Longest edge in pixels: the middle of larger pictures is taken, whole pictures when None.
     """
 
     specs: tuple[str, ...]
@@ -107,9 +109,12 @@ class ImageProblems:
     colour: Literal["grey", "rgb"] = "grey"
     kernels: str | None = None
     seed: int = 0
+    crop: int | None = None
     kind: Literal["images"] = "images"
 
     def __post_init__(self) -> None:
+        if self.crop is not None and self.crop < MULTIPLE:
+            raise ConfigError(f"`crop` must be at least {MULTIPLE} pixels or left out, got {self.crop}")
         if not self.settings or self.seed < 0 or (self.pictures is not None and self.pictures < 1):
             raise ConfigError("`settings` must not be empty, `pictures` positive and `seed` not negative")
         if len({s.name for s in self.settings}) != len(self.settings):
@@ -128,13 +133,20 @@ def photograph_cases(problems: ImageProblems, specs: Path, root: str | Path | No
         chosen = evenly_spaced(len(files), problems.pictures or len(files))
         for turn, index in enumerate(chosen):
             image = torch.from_numpy(pictures[index]).float() / 127.5 - 1
-            height, width = (n // MULTIPLE * MULTIPLE for n in image.shape[-2:])
-            image = image[:, :height, :width].contiguous()
+            image = _middle(image, problems.crop)
             kernel = None if kernels is None else kernels[turn % len(kernels)]
             seed = crc32(f"{problems.seed}/{spec_name}/{files[index].stem}".encode())
             for setting in problems.settings:
                 cases.append(_case(problems, setting, spec_name, files[index].stem, image, kernel, seed))
     return tuple(cases)
+
+
+def _middle(image: Tensor, crop: int | None) -> Tensor:
+    """The middle of (channel, y, x) with edges of at most `crop`; multiples of `MULTIPLE`, cut at the lower right."""
+    height, width = (min(n, crop or n) for n in image.shape[-2:])
+    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+    height, width = (n // MULTIPLE * MULTIPLE for n in (height, width))
+    return image[:, top : top + height, left : left + width].contiguous()
 
 
 def _case(
@@ -148,6 +160,7 @@ def _case(
         "setting": to_mapping(setting),
         "kernel": None if kernel is None else crc32(kernel.numpy().tobytes()),
         "seed": seed,
+        **({} if problems.crop is None else {"crop": problems.crop}),
     }
     name = f"{subject}/{stem}/{setting.name.replace(' %', '').replace(' ', '-')}"
     return Case(

@@ -20,6 +20,7 @@ from mrirecon.evaluation.photograph_problems import ImageProblems, photograph_ca
 from mrirecon.evaluation.problems import Case, limited
 from mrirecon.evaluation.scores import mri_definitions, picture_definitions
 from mrirecon.evaluation.table import comparison_tables, write_csv
+from mrirecon.evaluation.tuning import Search
 from mrirecon.io.atomic import atomic_file
 from mrirecon.jobs.method_networks import lpips_network, network_loader, perceptual_distance
 from mrirecon.jobs.reporting import Reporter
@@ -44,6 +45,7 @@ _IMAGE_HEADER = """\
 Images from -1 to 1, estimates clipped to that, data range 2, no borders left out; blur is periodic. Mean ± standard
 error over pictures. Grids were searched by mean PSNR on training pictures, for each setting.
 """
+_CROPPED = "Pictures larger than {crop} x {crop} are cut to their middle.\n"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class CompareConfig:
         Of all networks.
     seed
         Of the samplers.
+    search
+        How grids are searched.
     """
 
     name: str
@@ -78,6 +82,7 @@ class CompareConfig:
     focus: str | None = None
     precision: Precision = "fp32"
     seed: int = 0
+    search: Search = "grid"
 
     def __post_init__(self) -> None:
         if not self.methods or any(not n or set(n) & set("/\\") for n in self.methods):
@@ -177,6 +182,7 @@ def run_comparison(config: CompareConfig, out: Path, options: CompareOptions, re
         device=options.device,
         seed=config.seed,
         circumstances={"precision": config.precision},
+        search=config.search,
     )
     shown = shown_cases(cases)
     total = len(cases) * len(chosen)
@@ -187,6 +193,8 @@ def run_comparison(config: CompareConfig, out: Path, options: CompareOptions, re
     write_csv(out / "cells.csv", cells)
     focus = config.focus if config.focus in chosen else None
     header = _MRI_HEADER if isinstance(config.problems, MRIProblems) else _IMAGE_HEADER
+    if isinstance(config.problems, ImageProblems) and config.problems.crop is not None:
+        header += _CROPPED.format(crop=config.problems.crop)
     machine = f"{options.device}, {torch.get_num_threads()} threads, networks in {config.precision}"
     meaning = "".join(f"- {describe(definition)}\n" for definition in stated_definitions(config, lpips))
     tables = (

@@ -76,6 +76,23 @@ def test_the_best_of_the_grid_is_taken_from_the_tuning_cases(tmp_path: Path) -> 
     assert cell.seconds > 0 < cell.cpu_seconds
 
 
+def test_a_coarse_search_finds_the_same_with_fewer_values(tmp_path: Path) -> None:
+    weights = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+    tuning = tuple(denoising_case(f"t/{i}/noise", subject="t", sigma=0.3, seed=i + 5) for i in range(2))
+    full = runner(tmp_path / "full", {"tv": TotalVariation(weights, 40)}, tuning)
+    coarse = runner(tmp_path / "coarse", {"tv": TotalVariation(weights, 40)}, tuning, search="coarse-to-fine")
+    (a,), (b,) = full.run([denoising_case(sigma=0.3)]), coarse.run([denoising_case(sigma=0.3)])
+    assert a.parameters == b.parameters == {"weight": 0.4}
+    assert a.psnr_db == b.psnr_db
+    asked = [len(list((r.tuning_store.folder / "t/0/noise").glob("*.json"))) for r in (full, coarse)]
+    assert asked[0] == 9
+    assert asked[1] <= 6
+    both = Tikhonov((0.1, 0.5), (2, 3))  # two parameters: searched in full
+    crossed = runner(tmp_path / "crossed", {"cg": both}, tuning, search="coarse-to-fine")
+    list(crossed.run([denoising_case()]))
+    assert len(list((crossed.tuning_store.folder / "t/0/noise").glob("*.json"))) == 4
+
+
 def test_a_second_run_computes_nothing_and_a_change_only_what_it_concerns(tmp_path: Path) -> None:
     case, made = counted(denoising_case())
     methods: dict[str, MethodChoice] = {"adjoint": ZeroFilled(), "tv": TotalVariation(0.1, 5)}

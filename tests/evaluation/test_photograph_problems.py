@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.io import savemat
 
 from mrirecon.errors import ConfigError, FormatError
@@ -87,6 +88,22 @@ def test_pictures_are_cropped_to_multiples_of_four(tmp_path: Path, colour: str) 
     assert made.reference.shape == (1 if colour == "grey" else 3, 64, 64)
     assert made.data.shape == (made.reference.shape[0], 16, 16)
     assert cases[0].identity != cases[2].identity
+
+
+@pytest.mark.parametrize(("crop", "edge", "corner"), [(34, 32, (15, 16)), (65, 64, (0, 0)), (200, 64, (0, 0))])
+def test_the_middle_of_large_pictures_is_taken(tmp_path: Path, crop: int, edge: int, corner: tuple[int, int]) -> None:
+    root, specs = write_data(tmp_path)
+    raw = torch.from_numpy(np.asarray(Image.open(root / "pictures/validation/0.png"), np.float32)) / 127.5 - 1
+    assert tuple(raw.shape) == (65, 66)
+    case = photograph_cases(ImageProblems(("pictures",), (ImageSetting("denoise"),), crop=crop), specs, root)[0]
+    top, left = corner
+    torch.testing.assert_close(case.make().reference[0], raw[top : top + edge, left : left + edge])
+    assert case.identity["crop"] == crop
+
+
+def test_a_crop_smaller_than_super_resolution_needs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="`crop` must be at least 4"):
+        ImageProblems(("pictures",), (ImageSetting("denoise"),), crop=2)
 
 
 def test_only_motion_kernels_are_taken_from_a_file(tmp_path: Path) -> None:
