@@ -109,7 +109,7 @@ def test_everything_that_was_asked_for_is_there(full: Path) -> None:
         "No ground truth.",
         "Reduced chi-square",
         "Holm",
-        "studentised bootstrap",
+        "Student's t with fewer than 10 subjects",
         "Within 0.05 SSIM of zero-filled at the same acceleration, mask random",
         "effective R = ",
     ):

@@ -7,7 +7,7 @@ only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from mrirecon.evaluation.report.directions import is_ranked, label, measure_of
@@ -184,7 +184,7 @@ def score_columns(results: StudyResults, cells: Sequence[CellResult]) -> tuple[S
                 region=region,
                 mask=mask,
                 label=name,
-                measure=Measure(name, measure.better, measure.unit),
+                measure=replace(measure, name=name),
                 rows=tuple(_row(results, cell, score) for cell, score in found),
                 settings=settings_of(results, [cell.key for cell, _ in found]),
                 methods=tuple(m for m in order if m in present),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from mrirecon.evaluation.statistics.observations import Measure
 from mrirecon.metrics.measures import HfenMeasure, ResidualMeasure
 from mrirecon.metrics.passport import REGIONAL, MetricDefinition
@@ -9,6 +11,13 @@ from mrirecon.metrics.score import WHOLE
 
 HIGHER = ("psnr", "ssim", "vif", "haarpsi")
 LOWER = ("nmse", "hfen", "lpips", "held-out")
+RANGES = {
+    "ssim": (-1.0, 1.0),
+    "haarpsi": (0.0, 1.0),
+    **dict.fromkeys(("nmse", "hfen", "lpips", "vif", "residual", "uncertainty", "repeatability"), (0.0, inf)),
+}
+"""Of the metrics that have one. The held-out-line error is unbiased and therefore may fall below 0."""
+
 NAMES = {"haarpsi": "HaarPSI", "held-out": "Held-out-line error"}
 RESIDUALS = {"none": "Residual norm", "data": "Relative residual", "noise": "Reduced chi-square"}
 EXPLANATIONS = {
@@ -38,9 +47,15 @@ def is_ranked(definition: MetricDefinition) -> bool:
 
 
 def measure_of(definition: MetricDefinition, region: str = WHOLE) -> Measure:
-    """Name, direction and unit for statistics; of a metric that is not ranked the direction means nothing."""
-    better = "higher" if definition.name in HIGHER else "lower"
-    return Measure(label(definition, region), "higher" if better == "higher" else "lower", unit(definition))
+    """Name, direction, unit and range for statistics; of a metric that is not ranked the direction means nothing."""
+    lowest, highest = RANGES.get(definition.name, (-inf, inf))
+    return Measure(
+        label(definition, region),
+        "higher" if definition.name in HIGHER else "lower",
+        unit(definition),
+        lowest=lowest,
+        highest=highest,
+    )
 
 
 def label(definition: MetricDefinition, region: str = WHOLE) -> str:

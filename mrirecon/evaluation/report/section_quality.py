@@ -11,7 +11,8 @@ from mrirecon.evaluation.report.images import figure_of
 from mrirecon.evaluation.report.markup import Content, Markup, aside, bullets, classed, folded, paragraph, section, tag
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.report.tables import comparison_table, margin_table, score_table
-from mrirecon.evaluation.statistics.wording import counted
+from mrirecon.evaluation.statistics.interval import METHOD_WORDS
+from mrirecon.evaluation.statistics.wording import counted, listed, percent
 
 
 def quality_section(data: ReportData, plots: Mapping[str, Plot]) -> Markup:
@@ -148,10 +149,15 @@ def _quality_caption(data: ReportData, found: MaskFindings) -> str:
     if not _has_bands(found):
         return f"{start} There are no intervals: too few subjects."
     return (
-        f"{start} Error bars: 95 % intervals of the mean by resampling subjects (studentised bootstrap). They hold the "
+        f"{start} Error bars: {percent(data.options.level)} intervals of the mean ({_methods(found)}). They hold the "
         "spread between subjects, which all methods share: they do not tell methods apart, the paired comparison below "
         "does."
     )
+
+
+def _methods(found: MaskFindings) -> str:
+    bands = [b for f in found.primary.curves if f.curve for b in f.curve.bands if b is not None]
+    return listed(list(dict.fromkeys(METHOD_WORDS[b.method] for b in bands)))
 
 
 def _has_bands(found: MaskFindings) -> bool:

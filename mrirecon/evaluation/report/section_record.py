@@ -11,6 +11,8 @@ import yaml
 from mrirecon.evaluation.report.columns import mask_of
 from mrirecon.evaluation.report.data import ReportData
 from mrirecon.evaluation.report.markup import Content, Markup, bullets, classed, folded, paragraph, section, table, tag
+from mrirecon.evaluation.statistics.bootstrap import FEWEST_SUBJECTS
+from mrirecon.evaluation.statistics.interval import ENOUGH_TO_RESAMPLE, METHOD_WORDS, IntervalOptions
 from mrirecon.evaluation.statistics.wording import counted, listed
 from mrirecon.evaluation.study.records import CellKey, CellResult, MaskRecord
 from mrirecon.records import to_mapping
@@ -122,9 +124,7 @@ def record_section(data: ReportData, files: Iterable[str]) -> Markup:
         tag("h3", "Statistics"),
         paragraph(
             f"The subject is the unit: scores are averaged over mask seeds, then over the scans of a subject. "
-            f"Intervals: studentised bootstrap over subjects, {data.options.n_resamples} resamples, seed "
-            f"{data.options.seed}, level {100 * data.options.level:g} %, pointwise and not adjusted; none with fewer "
-            "than five subjects. Differences are paired within subjects; effect sizes are Cohen's d_z (with the "
+            f"{_intervals(data.options)} Differences are paired within subjects; effect sizes are Cohen's d_z (with the "
             "correction for small samples, limits from the noncentral t distribution) and the rank-biserial "
             "correlation; tests are two-sided Wilcoxon signed-rank tests, corrected by Holm's method over all methods "
             "and accelerations of one score and mask. Subjects without a score from both sides are left out of a "
@@ -135,6 +135,21 @@ def record_section(data: ReportData, files: Iterable[str]) -> Markup:
         tag("h3", "Files"),
         paragraph("Beside this page, in the folder of the study:"),
         bullets([tag("code", name) for name in files]),
+    )
+
+
+def _intervals(options: IntervalOptions) -> str:
+    """How they were made."""
+    resampled = f"bootstrap over subjects, {options.n_resamples} resamples, seed {options.seed}"
+    words = {
+        "auto": f"Student's t with fewer than {ENOUGH_TO_RESAMPLE} subjects (it takes them for normally scattered, "
+        f"which so few cannot show), from there on studentised {resampled}",
+        "t": "Student's t",
+    }
+    how = words.get(options.method, f"{METHOD_WORDS[options.method].removesuffix(' bootstrap')} {resampled}")
+    return (
+        f"Intervals of means: {how}; level {100 * options.level:g} %, pointwise, not adjusted, ending where a score "
+        f"cannot go further; none with fewer than {FEWEST_SUBJECTS} subjects."
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -175,11 +175,14 @@ def confidence_of_mean(values: ArrayLike, options: IntervalOptions = IntervalOpt
     Notes
     -----
     The studentised bootstrap is second-order correct [3]_. Of nominal 95 % intervals of the mean of 5, 8, 12 and 20
-    normal values, it covered 96, 94, 95, 96 % in simulation; BCa 83, 88, 91, 94 %. `few_subjects` says so in words.
+    normal values, it covered 96, 96, 94, 94 % in simulation (600 each), Student's t 96, 96, 95, 94 %, BCa 86, 90, 90,
+    92 %; of exponential ones 95, 93, 94, 93 %, 91, 88, 89, 90 % and 82, 84, 88, 90 %. What the studentised bootstrap
+    gains for skewed values it pays for in length, see `ENOUGH_TO_RESAMPLE`. `few_subjects` says so in words.
     """
     data = np.asarray(values, dtype=np.float64)
     mean, n = float(data.mean()) if data.size else 0.0, data.size
     _check_subjects(n, 2 if options.method == "t" else FEWEST_SUBJECTS)
+    options = replace(options, method=options.method_for(n))
     error = float(data.std(ddof=1)) / np.sqrt(n)
     if not error > 1e-12 * np.abs(data).max():
         raise NoIntervalError("all subjects have the same value, so there is no spread to make an interval from")

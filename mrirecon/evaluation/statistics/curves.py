@@ -177,6 +177,8 @@ def _curve(
         partial(confidence_of_mean, column, options) for column in values.T
     ]
     bands, refused = pointwise_limits(makers)
+    if not names[1]:
+        bands = tuple(None if b is None else b.within(measure.lowest, measure.highest) for b in bands)
     short = few_subjects(len(table.subjects), next((b for b in bands if b is not None), None))
     return SubjectCurve(
         measure=measure,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.statistics.wording import number, percent
 
-IntervalMethod: TypeAlias = Literal["studentised", "bca", "percentile", "t"]
+IntervalMethod: TypeAlias = Literal["auto", "studentised", "bca", "percentile", "t"]
 METHOD_WORDS = {
+    "auto": "chosen by the number of subjects",
     "studentised": "studentised bootstrap",
     "bca": "BCa bootstrap",
     "percentile": "percentile bootstrap",
@@ -17,6 +18,11 @@ METHOD_WORDS = {
 }
 MANY_SUBJECTS = 20
 """Below it BCa and percentile intervals are visibly too short."""
+
+ENOUGH_TO_RESAMPLE = 10
+"""Subjects from which on ``auto`` resamples. With fewer the pivots of resamples that repeat one subject have so heavy a
+tail that studentised limits lie far outside the data: the 95 % quantile of the length is 2 to 4 times that of Student's
+t with 5 subjects, 1.1 to 1.8 times with 10."""
 
 
 class NoIntervalError(ConfigError):
@@ -31,6 +37,7 @@ class IntervalOptions:
     ----------
     method
         ``studentised`` (means only), ``bca``, ``percentile``, or ``t`` (means only; assumes normal differences).
+        ``auto`` (means only) is ``t`` with fewer than `ENOUGH_TO_RESAMPLE` subjects, else ``studentised``.
     level
         Two-sided confidence.
     n_resamples
@@ -39,7 +46,7 @@ class IntervalOptions:
         Of the bootstrap: the same seed gives the same interval.
     """
 
-    method: IntervalMethod = "studentised"
+    method: IntervalMethod = "auto"
     level: float = 0.95
     n_resamples: int = 9999
     seed: int = 0
@@ -51,6 +58,12 @@ class IntervalOptions:
             raise ConfigError(f"`level` must lie between 0 and 1, such as 0.95; got {self.level}")
         if self.n_resamples < 200:
             raise ConfigError(f"`n_resamples` must be at least 200, got {self.n_resamples}; 9999 are usual")
+
+    def method_for(self, n_subjects: int) -> IntervalMethod:
+        """The method for the mean of so many subjects."""
+        if self.method != "auto":
+            return self.method
+        return "t" if n_subjects < ENOUGH_TO_RESAMPLE else "studentised"
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,11 @@ class Interval:
     method: IntervalMethod
     n_resamples: int = 0
     n_undefined: int = 0
+
+    def within(self, lowest: float, highest: float) -> Interval:
+        """The part of it that is possible: coverage stays, as the parameter cannot lie in what is cut off."""
+        ends = (min(max(end, lowest), highest) for end in (self.low, self.high))
+        return replace(self, **dict(zip(("low", "high"), ends, strict=True)))
 
     def words(self, decimals: int) -> str:
         """``95 % CI 0.80 to 1.66, studentised bootstrap``."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal
 
 import numpy as np
@@ -42,11 +42,15 @@ class Measure:
         Whether a higher or a lower value is better.
     unit
         For instance ``dB``; empty for a plain number.
+    lowest, highest
+        Values that a score cannot go beyond; intervals of mean scores end there.
     """
 
     name: str
     better: Literal["higher", "lower"]
     unit: str = ""
+    lowest: float = -inf
+    highest: float = inf
 
     def __post_init__(self) -> None:
         if self.better not in ("higher", "lower"):

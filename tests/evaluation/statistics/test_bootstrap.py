@@ -17,7 +17,13 @@ from mrirecon.evaluation.statistics.bootstrap import (
     interval_or_remark,
     subject_weights,
 )
-from mrirecon.evaluation.statistics.interval import Interval, IntervalOptions, NoIntervalError, few_subjects
+from mrirecon.evaluation.statistics.interval import (
+    Interval,
+    IntervalMethod,
+    IntervalOptions,
+    NoIntervalError,
+    few_subjects,
+)
 
 DATA = np.array([0.3, 1.1, -0.4, 2.0, 0.9, 0.2, 3.1, 0.8])
 Floats = NDArray[np.float64]
@@ -81,7 +87,7 @@ def test_studentised_limits_are_those_of_all_resamples() -> None:
         shift, spread / np.sqrt(5), out=np.copysign(np.full(shift.shape, np.inf), shift), where=spread > 0
     )
     exact = [data.mean() - error * q for q in np.quantile(pivots[np.isfinite(pivots)], [0.95, 0.05])]
-    found = confidence_of_mean(data, IntervalOptions(level=0.9, n_resamples=40_000)).interval()
+    found = confidence_of_mean(data, IntervalOptions("studentised", level=0.9, n_resamples=40_000)).interval()
     assert (found.low, found.high) == pytest.approx(exact, abs=0.03 * (exact[1] - exact[0]))
 
 
@@ -125,13 +131,40 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [v for i in split for v in (i.low, i.high)] == pytest.approx([v for i in whole for v in (i.low, i.high)])
 
 
-def test_coverage_of_the_studentised_interval_of_few_subjects() -> None:
+@pytest.mark.parametrize(("method", "n"), [("studentised", 7), ("auto", 5), ("auto", 12)])
+def test_coverage_of_the_interval_of_few_subjects(method: IntervalMethod, n: int) -> None:
     rng = np.random.default_rng(5)
     inside = []
     for i in range(300):
-        found = confidence_of_mean(rng.normal(1.0, 2.0, 7), IntervalOptions(n_resamples=499, seed=i)).interval()
+        options = IntervalOptions(method, n_resamples=499, seed=i)
+        found = confidence_of_mean(rng.normal(1.0, 2.0, n), options).interval()
         inside.append(found.low <= 1.0 <= found.high)
     assert np.mean(inside) == pytest.approx(0.95, abs=3.3 * np.sqrt(0.95 * 0.05 / 300))
+
+
+@pytest.mark.parametrize("n", [5, 7, 9])
+def test_intervals_of_few_bounded_scores_cover_and_do_not_run_away(n: int) -> None:
+    """Scores between 0 and 1 with a tail to the left, as of SSIM; resampled, their intervals leave the range."""
+    rng = np.random.default_rng(n)
+    made: dict[str, list[Interval]] = {"auto": [], "studentised": []}
+    for i in range(300):
+        scores = rng.beta(9, 1, n)
+        for method in ("auto", "studentised"):
+            options = IntervalOptions(method, n_resamples=499, seed=i)
+            made[method].append(confidence_of_mean(scores, options).interval())
+    chosen = made["auto"]
+    covered = np.mean([i.low <= 0.9 <= i.high for i in chosen])
+    assert covered == np.mean([i.within(0, 1).low <= 0.9 <= i.within(0, 1).high for i in chosen])
+    assert covered >= 0.91 - 3.3 * np.sqrt(0.91 * 0.09 / 300)  # what Student's t promises of such a tail
+    assert all(i.low > 0 for i in chosen)
+    longest = {m: np.quantile([i.high - i.low for i in made[m]], 0.95) for m in made}
+    assert longest["auto"] < 0.8 * longest["studentised"]
+
+
+def test_the_method_follows_the_number_of_subjects() -> None:
+    assert [confidence_of_mean(np.arange(n) ** 1.5).interval().method for n in (5, 9, 10)] == ["t", "t", "studentised"]
+    with pytest.raises(NoIntervalError, match="at least 5 subjects, got 4"):
+        confidence_of_mean([1.0, 2.0, 3.0, 5.0])
 
 
 def test_refusals_say_why() -> None:
@@ -147,6 +180,8 @@ def test_refusals_say_why() -> None:
         confidence_of(lambda w: np.where(w[:, 0] > 0, w[:, 1], np.nan), 6)
     with pytest.raises(ConfigError, match="'bca' or 'percentile', got 't'"):
         confidence_of(mean, 8, IntervalOptions("t"))
+    with pytest.raises(ConfigError, match="'bca' or 'percentile', got 'auto'"):
+        confidence_of(mean, 8, IntervalOptions())
     for bad in ({"method": "basic"}, {"level": 95.0}, {"n_resamples": 10}):
         with pytest.raises(ConfigError, match=next(iter(bad))):
             IntervalOptions(**bad)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.statistics.bootstrap import confidence_of_mean
 from mrirecon.evaluation.statistics.curves import difference_curve, quality_curve
-from mrirecon.evaluation.statistics.observations import NothingPairedError, Score
+from mrirecon.evaluation.statistics.observations import Measure, NothingPairedError, Score
 from tests.evaluation.statistics.rows import PSNR, one_slice_each
 
 ACCELERATION = {"R8": 6.4, "R2": 1.9, "R4": 3.6}
@@ -35,6 +35,24 @@ def test_scores_are_ordered_by_acceleration() -> None:
     assert text.startswith("Mean PSNR of new over 6 subjects and 6 slices: 3")
     assert text.count("95 % CI") == 3
     assert "at R = 6.4." in text
+
+
+def test_intervals_of_scores_end_at_their_range_and_those_of_differences_do_not() -> None:
+    settings = {"R2": 1.9}
+    rows = one_slice_each({"new": [0.99, 0.98, 0.9, 0.99, 0.6], "old": [0.01, 0.0, 0.02, 0.3, 0.0]}, "R2")
+    ssim = Measure("SSIM", "higher", lowest=0.0, highest=1.0)
+    free = Measure("SSIM", "higher")
+    for method, end, other, limit in (("new", "high", "low", 1.0), ("old", "low", "high", 0.0)):
+        (band,) = quality_curve(rows, ssim, method=method, acceleration=settings).bands
+        (wide,) = quality_curve(rows, free, method=method, acceleration=settings).bands
+        assert band is not None
+        assert wide is not None
+        assert getattr(band, end) == limit
+        assert getattr(band, other) == getattr(wide, other)
+        assert abs(getattr(wide, end) - 0.5) > 0.5
+    (band,) = difference_curve(rows, ssim, method="new", reference="old", acceleration=settings).bands
+    assert band is not None
+    assert band.high > 1.0
 
 
 def test_differences_are_paired() -> None:

@@ -89,13 +89,13 @@ def test_the_reference_may_have_another_setting() -> None:
     )
 
 
-@pytest.mark.parametrize("method", ["studentised", "t"])
-def test_error_at_the_border_is_alpha(method: str) -> None:
+@pytest.mark.parametrize(("method", "n"), [("studentised", 10), ("t", 10), ("auto", 5)])
+def test_error_at_the_border_is_alpha(method: str, n: int) -> None:
     rng = np.random.default_rng(7)
     trials, found = 400, []
     for i in range(trials):
         options = IntervalOptions(method, n_resamples=499, seed=i)  # type: ignore[arg-type]
-        differences = rng.normal(-0.5, 1.0, 10)
+        differences = rng.normal(-0.5, 1.0, n)
         found.append(
             judge(differences, PSNR, margin=0.5, alpha=0.05, goal="non-inferiority", options=options).verdict
             in ("non-inferior", "superior")

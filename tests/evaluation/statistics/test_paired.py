@@ -45,7 +45,7 @@ def test_sentence_has_effect_before_p() -> None:
     )
     places = [text.index(w) for w in ("95 % CI", "8 subjects, 8 slices", "d_z", "rank-biserial", "Wilcoxon")]
     assert places == sorted(places)
-    assert "studentised bootstrap" in text
+    assert "Student t; 8 subjects" in text
 
 
 def test_nothing_is_called_better_within_the_interval() -> None:
