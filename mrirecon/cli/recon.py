@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mrirecon.cli.options import METHODS, Commands, add_sampling
-from mrirecon.cli.recon_config import configuration, parse_slices
+from mrirecon.cli.recon_config import companions, configuration, parse_slices
 from mrirecon.jobs.reporting import StandardError
 
 MASKS = ("equispaced", "equispaced-fraction", "random", "gaussian", "magic", "poisson-disc")
@@ -53,6 +53,13 @@ def add_recon(commands: Commands) -> None:
                        ("npy", "magnitude as a NumPy array")):  # fmt: skip
         command.add_argument(f"--{name}", action="store_true", help=f"write {text} (default: dicom, nifti and png)")
     command.add_argument("--template", type=Path, metavar="DICOMDIR", help="scanner series whose study to join")
+    command.add_argument("--companions", metavar="LIST", help="what to write beside the images, with commas: "
+                         "uncertainty, parametric-map, classical, certificate; or none. Default: uncertainty where "
+                         "samples are drawn, and certificate")  # fmt: skip
+    command.add_argument("--classical", choices=["sense", "wavelet", "tv"], help="method of the classical companion, "
+                         "default sense; asks for it too")  # fmt: skip
+    command.add_argument("--keep-identifiers", action="store_true", help="DICOM with the patient and study of the raw "
+                         "header, for use inside the hospital; default: none of it is written")  # fmt: skip
     command.add_argument("--seed", type=int, help="of everything random")
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     command.add_argument("--memory", metavar="SIZE", help="cap, e.g. 4G; fails before the work when too small")
@@ -69,8 +76,12 @@ def run_recon(arguments: argparse.Namespace) -> int:
     if not any(wanted.values()):
         wanted = {"dicom": True, "nifti": True, "png": True, "npy": False}
     formats = Formats(**wanted, samples=arguments.write_samples)
+    config = configuration(arguments)
+    chosen = companions(arguments)
+    chosen.require(config, dicom=formats.dicom, demanded=arguments.companions is not None)
     options = ReconOptions(
-        config=configuration(arguments),
+        config=config,
+        companions=chosen,
         formats=formats,
         template=arguments.template,
         contrast=arguments.contrast,
@@ -81,6 +92,7 @@ def run_recon(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         memory=arguments.memory,
         overwrite=arguments.overwrite,
+        keep_identifiers=arguments.keep_identifiers,
     )
     result = recon_files(arguments.file, arguments.out, options, StandardError())
     if result.failed:

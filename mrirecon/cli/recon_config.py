@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrirecon.cli.options import METHODS, replaced, sampling
 from mrirecon.config.load import load_config
@@ -21,6 +21,11 @@ from mrirecon.config.schema import (
     WalshMaps,
 )
 from mrirecon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mrirecon.jobs.companions import Companions
+
+COMPANIONS = ("uncertainty", "parametric-map", "classical", "certificate")
 
 
 def configuration(arguments: argparse.Namespace) -> ReconstructionConfig:
@@ -104,6 +109,23 @@ def _method(arguments: argparse.Namespace, configured: MethodChoice) -> MethodCh
                 f"--{'weight' if name == 'regularisation' else name} does not apply to method {choice.kind}"
             )
     return dataclasses.replace(choice, **given) if given else choice  # type: ignore[no-any-return]
+
+
+def companions(arguments: argparse.Namespace) -> Companions:
+    """What `--companions` and `--classical` ask for; `ConfigError` if they name something unknown."""
+    from mrirecon.jobs.companions import Companions
+
+    method = None if arguments.classical is None else METHODS[arguments.classical]()
+    if arguments.companions is None:
+        return Companions(classical=method)
+    names = [name.strip() for name in arguments.companions.split(",")]
+    unknown = [name for name in names if name not in (*COMPANIONS, "none")]
+    if unknown or ("none" in names and len(names) > 1):
+        raise ConfigError(f"--companions must be none or of {', '.join(COMPANIONS)}, got {arguments.companions!r}")
+    if "classical" in names and method is None:
+        method = Sense()
+    chosen = {name.replace("-", "_"): name in names for name in COMPANIONS if name != "classical"}
+    return Companions(**chosen, classical=method)
 
 
 def parse_slices(text: str | None) -> range | None:

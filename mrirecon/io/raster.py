@@ -7,7 +7,6 @@ flipped; slices are shown as stored, in the order of the DICOM files.
 from __future__ import annotations
 
 import math
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mrirecon.errors import ConfigError, OutputError
 from mrirecon.io.atomic import atomic_file
 from mrirecon.io.grid import edge_letters, slice_order
 from mrirecon.io.intensity import series_intensity
+from mrirecon.io.raster_text import ascii_text, wrapped
 from mrirecon.scan.series import ImageSeries
 
 _SIDE, _MARGIN = 34, 22  # beside and above a picture: room for three letters, for one line
@@ -87,8 +87,8 @@ def _sheet(series: ImageSeries, columns: int | None, tile_size: int, max_slices:
     n_rows = math.ceil(len(shown) / n_columns)
     font = ImageFont.load_default(size=_FONT_SIZE)
     sheet_width = n_columns * cell_width
-    header = _wrapped(_title(series), font, sheet_width)
-    footer = _wrapped(_footer(series, len(order), len(shown)), font, sheet_width)
+    header = wrapped(_title(series), font, sheet_width - 12)
+    footer = wrapped(_footer(series, len(order), len(shown)), font, sheet_width - 12)
     top = _HEADER_HEIGHT - _LINE_HEIGHT + _LINE_HEIGHT * len(header)
     sheet_height = top + n_rows * cell_height + _LINE_HEIGHT * len(footer) + 8
     sheet = Image.new("RGB", (sheet_width, sheet_height), _BACKGROUND)
@@ -144,7 +144,7 @@ def _evenly_spaced(available: int, wanted: int) -> list[int]:
 
 
 def _title(series: ImageSeries) -> str:
-    words = [_ascii(series.description)]
+    words = [ascii_text(series.description)]
     words += ["standard deviation"] if series.quantity == "standard_deviation" else []
     words += ["SIMULATED DATA"] if series.derivation.simulated else []
     words += ["NOMINAL GEOMETRY: left/right unknown"] if series.geometry.nominal else []
@@ -158,19 +158,3 @@ def _footer(series: ImageSeries, available: int, shown: int) -> str:
     words += [f"{shown} of {available} slices shown"] if shown < available else []
     words += ["research use only, not for diagnosis", f"mrirecon {mrirecon.__version__}"]
     return "   |   ".join(words)
-
-
-def _wrapped(text: str, font: Any, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width - 12:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _ascii(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return " ".join(plain.split())

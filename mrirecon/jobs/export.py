@@ -25,6 +25,7 @@ from mrirecon.io.provenance import (
     write_provenance,
 )
 from mrirecon.io.raster import write_contact_sheet
+from mrirecon.jobs.companions import CLASSICAL, Companions, classical_record, classical_series, write_companions
 from mrirecon.jobs.derivation import spread_summary
 from mrirecon.jobs.reconstruct import Outcome
 from mrirecon.records import to_mapping
@@ -70,13 +71,16 @@ def export(
     overwrite: bool,
     started: datetime,
     source: Path,
+    companions: Companions | None = None,
+    classical: Outcome | None = None,
 ) -> Export:
     """Write the chosen files into `out`.
 
     Layout: ``dicom/0001.dcm ...``, ``image.nii.gz``, ``image.png``, ``image.npy``, ``provenance.json``; where samples
     were drawn also ``dicom_standard_deviation/``, ``standard_deviation.nii.gz`` (``.png``, ``.npy``), and
     ``samples/sample_001.nii.gz ...`` and ``samples.npy`` if they are wanted. NIfTI files are in the units of the
-    stored DICOM image; the DICOM standard-deviation series stores `SPREAD_MULTIPLE` times that.
+    stored DICOM image; the DICOM standard-deviation series stores `SPREAD_MULTIPLE` times that. `companions` says what
+    else is written, see `write_companions`; `classical` is another reconstruction of the same data.
 
     Raises
     ------
@@ -87,7 +91,8 @@ def export(
     """
     series, warnings = outcome.series, outcome.series.warnings
     factor, report = series_intensity(series).factor, None
-    companions: dict[str, Any] = {}
+    chosen = companions or Companions()
+    beside: dict[str, Any] = {}
     with atomic_folder(out, overwrite=overwrite, marker="provenance.json") as folder:
         if formats.dicom:
             report = write_dicom(series, folder / "dicom", template=template)
@@ -95,15 +100,44 @@ def export(
             warnings = _joined(warnings, report)
             series = dataclasses.replace(series, geometry=report.geometry)
         _write_plain(series, folder, "image", formats, factor)
-        if outcome.spread is not None:
+        spread, spread_report = None, None
+        if outcome.spread is not None and chosen.uncertainty:
             spread = _on_grid(outcome.spread, series, outcome)
             if formats.dicom:
-                beside = write_dicom(
+                spread_report = write_dicom(
                     spread, folder / "dicom_standard_deviation", template=template, factor=SPREAD_MULTIPLE * factor
                 )
-                warnings = _joined(warnings, beside)
-                companions["standard_deviation"] = {"series_uid": beside.series_uid, "scale_factor": beside.factor}
+                warnings = _joined(warnings, spread_report)
+                beside["standard_deviation"] = {
+                    "series_uid": spread_report.series_uid,
+                    "scale_factor": spread_report.factor,
+                }
             _write_plain(spread, folder, "standard_deviation", formats, factor)
+        if classical is not None:
+            compared = classical_series(classical, series)
+            if report is not None:
+                other = write_dicom(
+                    compared,
+                    folder / "dicom_classical",
+                    template=template,
+                    factor=factor,
+                    series_number=report.series_number + CLASSICAL,
+                )
+                warnings = _joined(warnings, other)
+                beside["classical"] = {"series_uid": other.series_uid, "scale_factor": other.factor}
+            beside.setdefault("classical", {}).update(classical_record(classical))
+            _write_plain(compared, folder, "classical", formats, factor)
+        beside.update(
+            write_companions(
+                outcome,
+                folder,
+                chosen,
+                png=formats.png,
+                image=report,
+                spread=None if spread is None or spread_report is None else (spread, spread_report),
+                factor=factor,
+            )
+        )
         if formats.samples:
             _write_samples(outcome, series, folder, formats, factor)
         written = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -119,8 +153,9 @@ def export(
             seed=outcome.config.seed,
             series_uid=report.series_uid if report else None,
             network=_network(outcome),
-            companions=companions,
+            companions=beside,
             certificate=to_mapping(outcome.certificate),
+            identifiers=report.identifiers if report else None,
             timings_s={name: round(value, 3) for name, value in outcome.seconds.items()},
             warnings=warnings,
             notes=(*outcome.notes, *_figures(outcome)),

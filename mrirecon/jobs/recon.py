@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,11 +12,14 @@ import torch
 from mrirecon.config.schema import ReconstructionConfig
 from mrirecon.errors import ConfigError, OutputError
 from mrirecon.io.base import Reflected, ThirdAxis, open_scan
+from mrirecon.io.identity import read_identity
 from mrirecon.jobs.batch import BatchResult, output_folders, run_batch
+from mrirecon.jobs.companions import Companions, classical_config
 from mrirecon.jobs.export import Export, Formats, export
 from mrirecon.jobs.plan import parse_size
 from mrirecon.jobs.reconstruct import Outcome, reconstruct
 from mrirecon.jobs.reporting import Reporter
+from mrirecon.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class ReconOptions:
     device: str = "cpu"
     memory: str | None = None
     overwrite: bool = False
+    keep_identifiers: bool = False
+    companions: Companions = field(default_factory=Companions)
 
 
 def recon_files(inputs: Sequence[Path], out: Path, options: ReconOptions, reporter: Reporter) -> BatchResult:
@@ -66,6 +71,8 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         third_axis=options.third_axis,
     )
     reporter.say(f"{path.name}: {scan.format}, {scan.n_coils} coils")
+    if options.keep_identifiers:
+        scan = identified(scan, reporter)
     limit = parse_size(options.memory) if options.memory is not None else None
     outcome = reconstruct(
         scan,
@@ -77,6 +84,20 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         memory_limit=limit,
         keep_samples=options.formats.samples,
     )
+    other = classical_config(options.config, options.companions)
+    classical = None
+    if other is not None:
+        reporter.say(f"classical companion: {other.method.kind}")
+        beside = out.with_name(f"{out.name}.classical")
+        classical = reconstruct(
+            scan,
+            other,
+            out=beside,
+            reporter=reporter,
+            slices=options.slices,
+            device=options.device,
+            memory_limit=limit,
+        )
     done = export(
         outcome,
         out,
@@ -85,6 +106,8 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         overwrite=options.overwrite,
         started=started,
         source=scan.source,
+        companions=options.companions,
+        classical=classical,
     )
     reporter.say(f"certificate: {outcome.certificate.sentence}")
     for note in outcome.notes:
@@ -93,6 +116,20 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         reporter.warn(warning)
     reporter.say(summary(out, done, outcome))
     return outcome, done
+
+
+def identified(scan: Scan, reporter: Reporter) -> Scan:
+    """The scan with patient and study of its header, for use inside the hospital.
+
+    Raises
+    ------
+    ConfigError
+        If the header does not say who was examined.
+    """
+    identity, refused = read_identity(scan.source)
+    if refused:
+        reporter.warn(f"identifiers without a legal DICOM form were left out: {', '.join(refused)}")
+    return replace(scan, subject=replace(scan.subject, identity=identity))
 
 
 def summary(out: Path, done: Export, outcome: Outcome) -> str:
@@ -110,6 +147,14 @@ def summary(out: Path, done: Export, outcome: Outcome) -> str:
         )
     if beside:
         lines.append(f"  dicom_standard_deviation/ {len(beside)} files: spread of the samples, a series of its own")
+    for name, text in (
+        ("dicom_classical", "a classical reconstruction of the same data, a series of its own"),
+        ("dicom_certificate", "the certificate as an image, a series of its own"),
+        ("dicom_parametric_map", "the standard deviation with floating-point pixels"),
+    ):
+        n = sum(f.parts[0] == name for f in done.files)
+        if n:
+            lines.append(f"  {f'{name}/':<25} {n} file{'s' * (n > 1)}: {text}")
     if samples:
         lines.append(f"  samples/          {len(samples)} posterior samples, NIfTI")
     for name, text in (
@@ -120,6 +165,10 @@ def summary(out: Path, done: Export, outcome: Outcome) -> str:
         ("standard_deviation.png", "contact sheet"),
         ("standard_deviation.npy", "in the units of image.npy"),
         ("samples.npy", "magnitudes (sample, z, y, x)"),
+        ("classical.nii.gz", "in the units of image.nii.gz"),
+        ("classical.png", "contact sheet"),
+        ("classical.npy", "in the units of image.npy"),
+        ("certificate.png", "method, verdicts and warnings on one page"),
         ("provenance.json", "inputs, versions, configuration, mask, warnings"),
     ):
         if Path(name) in done.files:

@@ -66,6 +66,8 @@ class Outcome:
         Magnitudes (sample, z, y, x) on the grid of `series`, where they were asked for.
     notes
         What was done and what could not be, one sentence each.
+    mask
+        Samples of one plane that were used, (rows, columns) of its k-space.
     """
 
     series: ImageSeries
@@ -80,6 +82,7 @@ class Outcome:
     spread: ImageSeries | None = None
     samples: tuple[NDArray[np.float32], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    mask: NDArray[np.bool_] | None = None
 
 
 def reconstruct(
@@ -218,6 +221,7 @@ def reconstruct(
         spread=replace(series, image=volumes[1], quantity="standard_deviation") if n_samples > 1 else None,
         samples=tuple(volumes[2:]),
         notes=notes,
+        mask=stack.mask.expand(stack.shape).numpy(),
     )
 
 

@@ -28,6 +28,9 @@ _ROLES: dict[str, tuple[Role, str]] = {
 }
 """File name without suffix, or what follows ``dicom_``, to part and title."""
 
+_NO_VOLUMES = ("certificate", "parametric_map")
+"""A page of text, and the standard deviation once more."""
+
 _ORDER: tuple[Role, ...] = ("reconstruction", "reference", "classical", "uncertainty", "difference", "other", "sample")
 
 
@@ -157,6 +160,8 @@ def _dicom(inside: list[Path], problems: list[str], *, has_image: bool) -> list[
         if not path.is_dir() or not (path.name == "dicom" or path.name.startswith("dicom_")):
             continue
         stem = path.name.removeprefix("dicom").removeprefix("_") or "image"
+        if stem in _NO_VOLUMES:
+            continue
         role, title = _ROLES.get(stem, ("other", stem.replace("_", " ")))
         files = [p for p in path.rglob("*") if p.is_file() and p.resolve().is_relative_to(path)]
         series, wrong = dicom_volumes(files)
