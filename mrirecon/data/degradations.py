@@ -20,17 +20,19 @@ from mrirecon.operators.image import (
     inpainting,
     random_mask,
 )
-from mrirecon.operators.kernels import gaussian_weights, motion_kernel
+from mrirecon.operators.kernels import disc_kernel, gaussian_weights, motion_kernel
 
 TASKS = (
     "super-resolution-2",
     "super-resolution-3",
     "super-resolution-4",
+    "super-resolution-6",
     "block-average-2",
     "block-average-4",
     "gaussian-blur",
     "anisotropic-blur",
     "motion-blur",
+    "defocus-blur",
     "random-inpainting",
     "box-inpainting",
     "denoising",
@@ -38,6 +40,7 @@ TASKS = (
 _BLUR_STD = (0.5, 4.0)
 _ANISOTROPIC_SIZE = 33
 _MOTION_SIZE = (9, 41)
+_DISC_RADIUS = (1.0, 7.0)
 _MISSING = (0.3, 0.92)
 _BOX = (16, 64)
 
@@ -47,7 +50,8 @@ def draw_operator(task: str, space: Space, batch: int, draws: Draws) -> LinearOp
 
     Super-resolution is antialiased bicubic with mirrored boundary, block averages the mean; Gaussian blur has a
     standard deviation of 0.5 to 4 pixels at a periodic or mirrored boundary; anisotropic and motion blur are periodic
-    with one kernel per item; inpainting misses 30 to 92 % of the pixels, or one rectangle of 16 to 64 pixels per item.
+    with one kernel per item, as is that of a defocused lens, a disc of 1 to 7 pixels' radius for the whole batch;
+    inpainting misses 30 to 92 % of the pixels, or one rectangle of 16 to 64 pixels per item.
 
     Parameters
     ----------
@@ -71,6 +75,8 @@ def draw_operator(task: str, space: Space, batch: int, draws: Draws) -> LinearOp
             motion_kernel(size, intensity=draws.uniform((0.0, 1.0)), generator=draws.generator) for _ in range(batch)
         ]
         return blur(space, torch.stack(kernels).unsqueeze(1))
+    if task == "defocus-blur":
+        return blur(space, disc_kernel(draws.log_uniform(_DISC_RADIUS)))
     if task == "random-inpainting":
         missing = [draws.uniform(_MISSING) for _ in range(batch)]
         masks = [random_mask((height, width), missing=share, generator=draws.generator) for share in missing]
@@ -84,7 +90,10 @@ def smallest_edge(task: str) -> int:
     """The smallest image edge that holds every kernel that `draw_operator` may draw for a task."""
     if task == "gaussian-blur":
         return len(gaussian_weights(_BLUR_STD[1]))
-    return {"anisotropic-blur": _ANISOTROPIC_SIZE, "motion-blur": 3, "box-inpainting": 2}.get(task, 1)
+    disc = 2 * math.ceil(_DISC_RADIUS[1] - 0.5) + 1
+    return {"anisotropic-blur": _ANISOTROPIC_SIZE, "defocus-blur": disc, "motion-blur": 3, "box-inpainting": 2}.get(
+        task, 1
+    )
 
 
 def edge_divisor(task: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import lcm
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
@@ -15,20 +16,23 @@ from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from mrirecon.data.photographs import read_photographs
-from mrirecon.data.restoration_tasks import Severity, TaskName, restoration_tasks
+from mrirecon.data.restoration_tasks import RestorationTask, Severity, TaskName, restoration_tasks
 from mrirecon.data.spec import load_data_spec, split_files
 from mrirecon.data.volumes import data_root
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.evaluation.problems import Case, Problem, evenly_spaced
 from mrirecon.linalg.space import Space
 from mrirecon.operators.base import LinearOperator
-from mrirecon.operators.image import image_space
+from mrirecon.operators.image import bicubic_downsampling, block_average, blur, image_space
+from mrirecon.operators.kernels import disc_kernel
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.noise import GaussianNoise
 from mrirecon.records import to_mapping
 
 MULTIPLE = 4
 """Pictures are cropped to a multiple of this along both edges, as super-resolution by four needs it."""
+UnseenTask = Literal["sr4-mean", "sr6", "deblur-disc"]
+DISC_RADIUS = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,14 @@ class ImageSetting:
         Of `restoration_tasks`. "sr4": antialiased bicubic downsampling by 4, mirrored edges. "deblur-gauss": standard
         deviation 3, 61 x 61 pixels. "deblur-motion": the kernels of the problems' file by turns, or random paths of
         61 x 61 pixels and intensity 0.5. Blur is periodic. "inpaint-box": a centred hole of half the edges.
-        "inpaint-random": pixels missing at random. "denoise".
+        "inpaint-random": pixels missing at random. "denoise". Or of `unseen_tasks`: "sr4-mean", "sr6", "deblur-disc".
     sigma
         Of the noise where images range from -1 to 1; None is 0.05, and 25 / 127.5 for denoising.
     missing
         Share of the pixels, of "inpaint-random".
     """
 
-    task: TaskName
+    task: TaskName | UnseenTask
     sigma: float | None = None
     missing: float = 0.7
 
@@ -60,7 +64,7 @@ class ImageSetting:
     def noise(self) -> float:
         if self.sigma is not None:
             return self.sigma
-        task = restoration_tasks()[self.task]
+        task = task_of(self)
         return task.sigma / 127.5 if task.needs == "sigma" else 0.05
 
     @property
@@ -133,7 +137,7 @@ def photograph_cases(problems: ImageProblems, specs: Path, root: str | Path | No
         chosen = evenly_spaced(len(files), problems.pictures or len(files))
         for turn, index in enumerate(chosen):
             image = torch.from_numpy(pictures[index]).float() / 127.5 - 1
-            image = _middle(image, problems.crop)
+            image = _middle(image, problems.crop, lcm(MULTIPLE, *(task_of(s).factor for s in problems.settings)))
             kernel = None if kernels is None else kernels[turn % len(kernels)]
             seed = crc32(f"{problems.seed}/{spec_name}/{files[index].stem}".encode())
             for setting in problems.settings:
@@ -141,11 +145,11 @@ def photograph_cases(problems: ImageProblems, specs: Path, root: str | Path | No
     return tuple(cases)
 
 
-def _middle(image: Tensor, crop: int | None) -> Tensor:
-    """The middle of (channel, y, x) with edges of at most `crop`; multiples of `MULTIPLE`, cut at the lower right."""
+def _middle(image: Tensor, crop: int | None, multiple: int) -> Tensor:
+    """The middle of (channel, y, x) with edges of at most `crop`, cut at the lower right to a `multiple`."""
     height, width = (min(n, crop or n) for n in image.shape[-2:])
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
-    height, width = (n // MULTIPLE * MULTIPLE for n in (height, width))
+    height, width = (n // multiple * multiple for n in (height, width))
     return image[:, top : top + height, left : left + width].contiguous()
 
 
@@ -184,11 +188,29 @@ def task_operator(
     setting: ImageSetting, space: Space, *, kernel: Tensor | None, generator: torch.Generator
 ) -> LinearOperator:
     """The forward operator of a task on images of `space`; a given `kernel` is one of motion."""
-    task = restoration_tasks()[setting.task]
+    task = task_of(setting)
     if kernel is None or setting.task != "deblur-motion":
         severity = Severity(motion_size=61, missing=setting.missing, box_share=2)
         kernel = task.typical((space.shape[-2], space.shape[-1]), severity, generator)
     return task.operator(space, kernel)
+
+
+def unseen_tasks() -> Mapping[str, RestorationTask]:
+    """Tasks that `image-small` was not trained on, by `UnseenTask`.
+
+    Super-resolution from the means of blocks of 4 x 4 pixels, by a factor of 6 (bicubic, as "sr4"), and a lens out of
+    focus: a disc of 5 pixels' radius.
+    """
+    return {
+        "sr4-mean": RestorationTask(None, lambda space, _: block_average(space, 4), factor=4),
+        "sr6": RestorationTask(None, lambda space, _: bicubic_downsampling(space, 6), factor=6),
+        "deblur-disc": RestorationTask("kernel", blur, lambda *_: disc_kernel(DISC_RADIUS)),
+    }
+
+
+def task_of(setting: ImageSetting) -> RestorationTask:
+    """The row of either table."""
+    return {**restoration_tasks(), **unseen_tasks()}[setting.task]
 
 
 def read_kernels(path: Path) -> tuple[Tensor, ...]:

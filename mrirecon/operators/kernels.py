@@ -38,6 +38,29 @@ def gaussian_weights(std: float, *, size: int | None = None, dtype: torch.dtype 
     return (weights / weights.sum()).to(dtype)
 
 
+def disc_kernel(radius: float, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A uniform disc, the blur of a lens out of focus: the share of every pixel that lies inside, of sum 1.
+
+    Parameters
+    ----------
+    radius
+        In pixels; at least 0.5.
+    dtype
+        Of the result.
+
+    Returns
+    -------
+        Odd and just large enough, centred at ``size // 2``. Shares are counted on 16 x 16 points of each pixel.
+    """
+    if not 0.5 <= radius < float("inf"):
+        raise ConfigError(f"the radius of a disc must be at least 0.5 pixels, got {radius}")
+    half, fine = ceil(radius - 0.5), 16
+    axis = (torch.arange((2 * half + 1) * fine, dtype=torch.float64) + 0.5) / fine - half - 0.5
+    inside = (axis[:, None].square() + axis.square() <= radius**2).double()
+    kernel = torch.nn.functional.avg_pool2d(inside[None, None], fine)[0, 0]
+    return (kernel / kernel.sum()).to(dtype)
+
+
 def motion_kernel(
     size: int, *, intensity: float, generator: torch.Generator, dtype: torch.dtype = torch.float32
 ) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from mrirecon.data.restoration_tasks import restoration_tasks
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.evaluation.photograph_problems import (
     ImageProblems,
@@ -17,6 +18,7 @@ from mrirecon.evaluation.photograph_problems import (
     degraded_problem,
     photograph_cases,
     read_kernels,
+    unseen_tasks,
 )
 from mrirecon.operators.image import bicubic_downsampling, image_space
 from tests.evaluation.scenes import photograph, write_data
@@ -55,6 +57,36 @@ def test_tasks_are_the_customary_ones() -> None:
     distance = (torch.arange(64) - 32.0).square()
     assert float((spread.sum(1) * distance).sum()) == pytest.approx(9.0, rel=0.01)  # variance of 3 pixels squared
     torch.testing.assert_close(operator("denoise")(x), x)
+
+
+def test_unseen_tasks_are_what_they_are_called() -> None:
+    image = photograph((96, 120))
+
+    def operator(task: str):
+        return degraded_problem(image, ImageSetting(task), seed=0).model.operator
+
+    blocks = torch.nn.functional.avg_pool2d(image, 4)
+    torch.testing.assert_close(operator("sr4-mean")(image), blocks, atol=1e-6, rtol=0)
+    torch.testing.assert_close(operator("sr6")(image), bicubic_downsampling(image_space(1, 96, 120), 6)(image))
+    impulse = torch.zeros(1, 96, 120)
+    impulse[0, 40, 50] = 1
+    spread = operator("deblur-disc")(impulse)[0]
+    far = ((torch.arange(96)[:, None] - 40.0) ** 2 + (torch.arange(120) - 50.0) ** 2).sqrt()
+    assert float(spread[far > 5.8].abs().max()) < 1e-6
+    torch.testing.assert_close(
+        spread[far < 4.2], torch.full_like(spread[far < 4.2], 1 / (torch.pi * 25)), rtol=0.01, atol=0
+    )
+    assert set(unseen_tasks()).isdisjoint(restoration_tasks())
+    assert ImageSetting("sr6").name == "sr6"
+    assert {ImageSetting(name).noise for name in unseen_tasks()} == {0.05}
+
+
+def test_pictures_fit_all_factors(tmp_path: Path) -> None:
+    root, specs = write_data(tmp_path)
+    settings = (ImageSetting("sr4-mean"), ImageSetting("sr6"))
+    mean, six = photograph_cases(ImageProblems(("pictures",), settings), specs, root)[:2]
+    assert mean.make().reference.shape == six.make().reference.shape == (1, 60, 60)
+    assert six.make().data.shape == (1, 10, 10)
 
 
 def test_a_given_kernel_blurs() -> None:

@@ -7,7 +7,7 @@ import scipy.ndimage
 import torch
 
 from mrirecon.errors import ConfigError
-from mrirecon.operators.kernels import bicubic_matrix, gaussian_kernel, motion_kernel
+from mrirecon.operators.kernels import bicubic_matrix, disc_kernel, gaussian_kernel, motion_kernel
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -50,6 +50,24 @@ def test_motion_kernel_is_centred_and_normalised(size: int, intensity: float) ->
         torch.testing.assert_close(moments(kernel)[0], torch.full((2,), float(size // 2), dtype=torch.float64))
 
 
+@pytest.mark.parametrize("radius", [1.0, 2.5, 5.0, 7.3])
+def test_disc_kernel_is_a_disc(radius: float) -> None:
+    kernel = disc_kernel(radius, dtype=torch.float64)
+    size = kernel.shape[0]
+    assert kernel.shape == (size, size)
+    assert size % 2 == 1
+    assert size - 2 < 2 * radius <= size
+    assert float(kernel.sum()) == pytest.approx(1)
+    torch.testing.assert_close(kernel, kernel.flip(0))
+    torch.testing.assert_close(kernel, kernel.mT)
+    axis = torch.arange(size, dtype=torch.float64) - size // 2
+    variance = float((kernel.sum(0) * axis.square()).sum()) - 1 / 12  # Sheppard: pixels add theirs
+    if radius > 2:
+        assert variance == pytest.approx(radius**2 / 4, rel=0.02)
+    assert float(kernel.max()) == pytest.approx(1 / (torch.pi * radius**2), rel=0.02)
+    assert disc_kernel(0.5).tolist() == [[1.0]]
+
+
 def test_motion_kernel_is_reproducible() -> None:
     first, second = (motion_kernel(31, intensity=0.5, generator=rng(3)) for _ in range(2))
     assert torch.equal(first, second)
@@ -87,3 +105,5 @@ def test_impossible_requests_raise() -> None:
         gaussian_kernel(0.0)
     with pytest.raises(ConfigError, match="intensity"):
         motion_kernel(31, intensity=1.5, generator=rng())
+    with pytest.raises(ConfigError, match=r"at least 0\.5"):
+        disc_kernel(0.4)
