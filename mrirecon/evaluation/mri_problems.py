@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.data.spec import DataSpec, load_data_spec, split_files
-from mrirecon.data.volumes import data_root, read_volumes
+from mrirecon.data.volumes import Volume, data_root, read_volumes
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.problems import Case, Problem, evenly_spaced
 from mrirecon.evaluation.undersampling import MRISetting, simulated_problem
+from mrirecon.io.dicom_images import dicom_series_with_geometry
 from mrirecon.io.nifti_reader import read_nifti
+from mrirecon.io.nrrd import nrrd_geometry
 from mrirecon.records import to_mapping
-from mrirecon.scan import Protocol
+from mrirecon.scan import Geometry, Protocol
 from mrirecon.scan.orientation import reordered, standard_view
 
 _CONTENT = 0.05  # share of a slice above a tenth of the volume's robust maximum
@@ -100,36 +102,51 @@ def simulated_cases(problems: MRIProblems, specs: Path, root: str | Path | None)
 
 def slice_stacks(spec: DataSpec, split: str, root: Path) -> tuple[NDArray[np.float32], ...]:
     """The volumes of `slice_stacks_with_sizes` alone."""
-    return tuple(stack for stack, _ in slice_stacks_with_sizes(spec, split, root))
+    return tuple(stack for stack, _ in slice_stacks_with_geometry(spec, split, root))
 
 
-def slice_stacks_with_sizes(
+def slice_stacks_with_geometry(
     spec: DataSpec, split: str, root: Path
-) -> tuple[tuple[NDArray[np.float32], tuple[float, float, float]], ...]:
-    """Magnitude volumes (slice, y, x), cut along the axis of the thickest voxels, and their voxel sizes (z, y, x).
+) -> tuple[tuple[NDArray[np.float32], Geometry], ...]:
+    """Magnitude volumes (slice, y, x), cut along the axis of the thickest voxels, and their grids.
 
     NIfTI slices are turned to the standard radiological view, so that pictures are the right way up; the other formats
     are left as they are stored.
     """
+    if spec.kind == "images" and spec.reader == "dicom":
+        series = dicom_series_with_geometry(split_files(spec, split, root))
+        return tuple(_thickest_first(np.abs(values), geometry) for values, geometry in series)
     if spec.reader != "nifti":
         volumes = read_volumes(spec, split, root)
-        return tuple(_thickest_first(v.magnitude, v.voxel_size_mm) for v in volumes)
+        known = [nrrd_geometry(path) for path in split_files(spec, split, root)]
+        return tuple(
+            _thickest_first(v.magnitude, _placeholder(v) if geometry is None else geometry)
+            for v, geometry in zip(volumes, known, strict=True)
+        )
     stacks = []
     for path in split_files(spec, split, root):
         values, geometry = read_nifti(path)
         axis = int(np.argmax(geometry.voxel_size_mm))
         if axis == 0:
             values, geometry, _ = reordered(values, geometry, Protocol(), standard_view(geometry))
-        stacks.append(_thickest_first(np.abs(values), geometry.voxel_size_mm, axis))
+        stacks.append(_thickest_first(np.abs(values), geometry, axis))
     return tuple(stacks)
 
 
 def _thickest_first(
-    magnitude: NDArray[np.float32], sizes: tuple[float, float, float], axis: int | None = None
-) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
+    magnitude: NDArray[np.float32], geometry: Geometry, axis: int | None = None
+) -> tuple[NDArray[np.float32], Geometry]:
+    sizes = geometry.voxel_size_mm
     axis = int(np.argmax(sizes)) if axis is None else axis
-    others = [sizes[i] for i in range(3) if i != axis]
-    return np.moveaxis(magnitude, axis, 0), (sizes[axis], others[0], others[1])
+    order = [axis, *(i for i in range(3) if i != axis), 3]
+    turned = Geometry(geometry.affine[:, order], sizes[axis], nominal=geometry.nominal)
+    return np.moveaxis(magnitude, axis, 0), turned
+
+
+def _placeholder(volume: Volume) -> Geometry:
+    n_z, n_y, n_x = volume.magnitude.shape
+    sizes = volume.voxel_size_mm
+    return Geometry.placeholder(shape=(n_z, n_y, n_x), voxel_size_mm=sizes, slice_thickness_mm=sizes[0])
 
 
 def chosen_slices(volume: NDArray[np.float32], n: int) -> list[tuple[int, Tensor]]:

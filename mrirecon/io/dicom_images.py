@@ -1,10 +1,11 @@
-"""Read a series of single-frame DICOM images as a volume, for training; the geometry is kept only as voxel sizes."""
+"""Read a series of single-frame DICOM images as a volume, for training, and where its voxels lie."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from mrirecon.errors import FormatError
+from mrirecon.errors import FormatError, GeometryError
+from mrirecon.scan.geometry import Geometry
+
+_Volume: TypeAlias = tuple[NDArray[np.float32], tuple[float, float, float], Geometry]
+
+_EVEN = 0.02
+"""Deviation of a step between slices from their median up to which they make a grid."""
 
 _NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
 
@@ -28,6 +35,15 @@ def read_dicom_series(files: Sequence[Path]) -> list[tuple[NDArray[np.float32], 
     FormatError
         If a file is not such an image or lacks its position.
     """
+    return [(values, sizes) for values, sizes, _ in _volumes(files)]
+
+
+def dicom_series_with_geometry(files: Sequence[Path]) -> list[tuple[NDArray[np.float32], Geometry]]:
+    """The volumes of `read_dicom_series` with their grids; nominal where the step between slices varies."""
+    return [(values, geometry) for values, _, geometry in _volumes(files)]
+
+
+def _volumes(files: Sequence[Path]) -> list[_Volume]:
     groups: dict[tuple[str, int, int], list[tuple[Path, Dataset]]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scanners write values that pydicom remarks on; what is used is checked
@@ -51,7 +67,7 @@ def _image(path: Path) -> Dataset:
     return image
 
 
-def _volume(group: list[tuple[Path, Dataset]]) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
+def _volume(group: list[tuple[Path, Dataset]]) -> _Volume:
     first = group[0][1]
     row, column = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
     normal = np.cross(row, column)
@@ -69,7 +85,23 @@ def _volume(group: list[tuple[Path, Dataset]]) -> tuple[NDArray[np.float32], tup
     dz = float(np.median(steps)) if len(steps) else float(first.get("SliceThickness") or 1.0)
     if not dz > 0:
         raise FormatError(placed[0][1], "two slices of one series lie at the same place; give one contrast at a time")
-    return np.stack(slices), (dz, dy, dx)
+    values = np.stack(slices)
+    even = len(steps) == 0 or bool(np.allclose(steps, dz, rtol=_EVEN, atol=0))
+    return values, (dz, dy, dx), _grid(placed[0][2], values.shape, (dz, dy, dx), even=even)
+
+
+def _grid(first: Dataset, shape: tuple[int, ...], sizes: tuple[float, float, float], *, even: bool) -> Geometry:
+    """From the first slice along the normal; DICOM's row direction is that in which the column index grows."""
+    row, column = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([sizes[0] * np.cross(row, column), sizes[1] * column, sizes[2] * row], axis=1)
+    affine[:3, 3] = np.array(first.ImagePositionPatient, dtype=float)
+    thickness = float(first.get("SliceThickness") or sizes[0])
+    try:
+        return Geometry(affine, thickness, nominal=not even)
+    except GeometryError:
+        n_z, n_y, n_x = shape
+        return Geometry.placeholder(shape=(n_z, n_y, n_x), voxel_size_mm=sizes, slice_thickness_mm=sizes[0])
 
 
 def pixel_values(path: Path, image: Dataset) -> NDArray[np.float32]:

@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrirecon.errors import FormatError
+from mrirecon.errors import FormatError, GeometryError
+from mrirecon.scan.geometry import Geometry
+
+_TO_LPS = {
+    **dict.fromkeys(("left-posterior-superior", "lps"), (1.0, 1.0, 1.0)),
+    **dict.fromkeys(("right-anterior-superior", "ras"), (-1.0, -1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior", "las"), (1.0, -1.0, 1.0)),
+}
+"""Patient spaces of NRRD: what turns their axes to LPS."""
 
 _TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
@@ -21,6 +29,9 @@ _TYPES = {
     "float": "f4",
     "double": "f8",
 }
+
+
+_LONGEST_HEAD = 1 << 16
 
 
 def read_nrrd(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
@@ -59,6 +70,38 @@ def read_nrrd(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, float
         raise FormatError(path, f"must hold {expected} bytes of samples, got {len(raw)}; copy it again", key="sizes")
     values = np.frombuffer(raw, dtype).reshape(sizes[::-1]).astype(np.float32)
     return values, _spacing(path, fields)
+
+
+def nrrd_geometry(path: str | Path) -> Geometry | None:
+    """Where the voxels of `read_nrrd` lie; None if the header names no patient space, origin or grid of right angles.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_LONGEST_HEAD)
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error})") from error
+    fields = _fields(head.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("ascii", "replace"))
+    signs = _TO_LPS.get(fields.get("space", "").lower())
+    if signs is None or not {"space directions", "space origin"} <= set(fields):
+        return None
+    affine = np.eye(4)
+    try:
+        affine[:3, :3] = np.array(_vectors(fields["space directions"]))[::-1].T
+        (affine[:3, 3],) = _vectors(fields["space origin"])
+        affine[:3] *= np.array(signs)[:, None]
+        return Geometry(affine, float(np.linalg.norm(affine[:3, 0])))
+    except (ValueError, GeometryError):
+        return None
+
+
+def _vectors(text: str) -> list[list[float]]:
+    """``(1,0,0) (0,1,0)``"""
+    return [[float(c) for c in v.strip("()").split(",")] for v in text.replace(", ", ",").split()]
 
 
 def _fields(head: str) -> dict[str, str]:
@@ -107,8 +150,7 @@ def _spacing(path: Path, fields: dict[str, str]) -> tuple[float, float, float]:
     """Voxel size along (z, y, x), from the axes' directions or spacings."""
     try:
         if "space directions" in fields:
-            vectors = [v.strip("()").split(",") for v in fields["space directions"].replace(", ", ",").split()]
-            x, y, z = (float(np.linalg.norm([float(c) for c in v])) for v in vectors)
+            x, y, z = (float(np.linalg.norm(vector)) for vector in _vectors(fields["space directions"]))
         else:
             x, y, z = (float(value) for value in fields.get("spacings", "").split())
     except ValueError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mrirecon.evaluation.readers.results import load_reader_results
 from mrirecon.evaluation.report.compose import compose
 from mrirecon.evaluation.report.data import report_data
-from mrirecon.evaluation.report.gallery import figures, prospective_examples, retrospective_examples
+from mrirecon.evaluation.report.gallery import KINDS, figures, prospective_examples, retrospective_examples
 from mrirecon.evaluation.report.plots_style import Plot
 from mrirecon.evaluation.study.results import open_study
 from mrirecon.io.atomic import atomic_file
@@ -53,6 +53,7 @@ def write_report(folder: Path, reporter: Reporter) -> Path:
         plots[name] = draw()
         _write(results.folder / FIGURES / f"{name}.svg", plots[name].svg)
         _write(results.folder / FIGURES / f"{name}.png", plots[name].png)
+    _forget_others(results.folder / FIGURES, set(plots))
     names = [name for name in TABLES if (results.folder / name).is_file()]
     html = compose(
         data,
@@ -66,6 +67,14 @@ def write_report(folder: Path, reporter: Reporter) -> Path:
     _write(page, html.encode("utf-8"))
     reporter.say(f"report: {page.name}, {len(plots)} figures in {FIGURES}/")
     return page
+
+
+def _forget_others(folder: Path, names: set[str]) -> None:
+    """Remove figures of earlier reports, which would contradict this one; other people's files stay."""
+    for path in folder.glob("*.svg"):
+        if path.stem not in names and path.stem.split("-")[0] in KINDS:
+            path.unlink()
+            path.with_suffix(".png").unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ import torch
 from mrirecon.data.spec import load_data_spec
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.measured_problems import MeasuredProblems, measured_cases, measured_problem, whitened
-from mrirecon.evaluation.mri_problems import MRIProblems, chosen_slices, simulated_cases, slice_stacks
+from mrirecon.evaluation.mri_problems import MRIProblems, chosen_slices, simulated_cases, slice_stacks_with_geometry
 from mrirecon.evaluation.undersampling import MRISetting, simulated_maps
 from mrirecon.io.twix import read_twix
 from mrirecon.linalg.fft import fft, ifft
@@ -53,9 +53,31 @@ def test_slices_of_nifti_files_are_the_right_way_up(tmp_path: Path) -> None:
         affine = np.diag([-1.0 if flip else 1.0, -1.0 if flip else 1.0, 3.0, 1.0])
         stored = volume[::-1, ::-1] if flip else volume
         nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "data" / "anna" / "volume.nii")
-        (stack,) = slice_stacks(load_data_spec(specs / "anna.yaml"), "validation", tmp_path / "data")
+        ((stack, geometry),) = slice_stacks_with_geometry(
+            load_data_spec(specs / "anna.yaml"), "validation", tmp_path / "data"
+        )
         assert stack.shape == (4, 5, 6)
         assert np.argwhere(stack[1] == 9.0).tolist() == [[0, 5]]
+        ras = affine @ ([5, 0, 2, 1] if flip else [0, 4, 2, 1])
+        np.testing.assert_allclose((geometry.affine @ [2, 0, 5, 1])[:3], [-ras[0], -ras[1], ras[2]])
+
+
+@pytest.mark.parametrize("thin", [0, 1, 2])
+def test_the_axis_of_the_thickest_voxels_takes_its_positions_along(tmp_path: Path, thin: int) -> None:
+    _, specs = write_data(tmp_path)
+    sizes = np.array([1.0, 1.5, 2.0])
+    sizes[thin] = 5.0
+    affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])
+    affine[:3, 3] = [7.0, -3.0, 2.0]
+    volume = np.zeros((4, 5, 6), np.float32)
+    volume[1, 4, 2] = 1.0
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "data" / "anna" / "volume.nii")
+    ((stack, geometry),) = slice_stacks_with_geometry(
+        load_data_spec(specs / "anna.yaml"), "validation", tmp_path / "data"
+    )
+    assert geometry.voxel_size_mm[0] == 5.0
+    ras = affine @ [1, 4, 2, 1]
+    np.testing.assert_allclose((geometry.affine @ [*np.argwhere(stack)[0], 1])[:3], [-ras[0], -ras[1], ras[2]])
 
 
 def test_empty_slices_are_left_out() -> None:

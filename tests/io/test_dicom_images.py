@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from mrirecon.errors import FormatError
-from mrirecon.io.dicom_images import read_dicom_series
+from mrirecon.io.dicom_images import dicom_series_with_geometry, read_dicom_series
 from tests.io.shared_data import shared
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -57,6 +57,22 @@ def test_slices_are_sorted_by_place_and_rescaled(tmp_path: Path, slices: np.ndar
     assert volume.dtype == np.float32
     np.testing.assert_allclose(volume, slices[np.argsort(places)] * 0.5 + 3.0)
     assert sizes == pytest.approx((5.0, 0.7, 0.9), abs=1e-4)
+
+
+def test_voxels_lie_where_their_files_say(tmp_path: Path, slices: np.ndarray) -> None:
+    places = [10.0, -5.0, 0.0, 5.0, -10.0]
+    files = [
+        write(tmp_path / f"{i}.dcm", pixels, place)
+        for i, (pixels, place) in enumerate(zip(slices, places, strict=True))
+    ]
+    ((volume, geometry),) = dicom_series_with_geometry(files)
+    assert not geometry.nominal
+    k, j, i = np.argwhere(volume == slices[3, 2, 5])[0]  # the slice at 5 mm, row 2, column 5
+    right, down = np.array(OBLIQUE[:3]), np.array(OBLIQUE[3:])
+    expected = np.array([3.0, -4.0, 5.0]) + 5.0 * NORMAL + 2 * 0.7 * down + 5 * 0.9 * right
+    np.testing.assert_allclose((geometry.affine @ [k, j, i, 1])[:3], expected, atol=1e-4)
+    uneven = [*files[:4], write(tmp_path / "4.dcm", slices[4], -30.0)]
+    assert dicom_series_with_geometry(uneven)[0][1].nominal
 
 
 def test_every_series_and_matrix_is_a_volume_of_its_own(tmp_path: Path, slices: np.ndarray) -> None:

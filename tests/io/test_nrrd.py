@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mrirecon.errors import FormatError
-from mrirecon.io.nrrd import read_nrrd
+from mrirecon.io.nrrd import nrrd_geometry, read_nrrd
 from tests.io.shared_data import shared
 
 VALUES = np.random.default_rng(0).integers(-500, 500, (4, 3, 5)).astype(np.int16)
@@ -87,3 +87,35 @@ def test_itk_reads_the_same_volume() -> None:
     image = itk.ReadImage(str(path))
     np.testing.assert_array_equal(values, itk.GetArrayFromImage(image).astype(np.float32))
     assert sizes == pytest.approx(image.GetSpacing()[::-1])
+    geometry = nrrd_geometry(path)
+    assert geometry is not None
+    for i, j, k in ((0, 0, 0), (250, 3, 20), (17, 200, 1)):
+        place = image.TransformIndexToPhysicalPoint((i, j, k))  # LPS
+        np.testing.assert_allclose((geometry.affine @ [k, j, i, 1])[:3], place, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("left-posterior-superior", (1, 1, 1)),
+        ("RAS", (-1, -1, 1)),
+        ("left-anterior-superior", (1, -1, 1)),
+    ],
+)
+def test_positions_are_turned_to_lps(tmp_path: Path, space: str, signs: tuple[int, int, int]) -> None:
+    fields = {**HEAD, "space directions": "(0.5,0,0) (0,-3,4) (0,4,3)", "space": space, "space origin": "(1, -2, 3)"}
+    geometry = nrrd_geometry(write(tmp_path / "x.nrrd", fields, VALUES.tobytes()))
+    assert geometry is not None
+    expected = np.array(signs) * (
+        np.array([1, -2, 3]) + 2 * np.array([0, 4, 3]) + np.array([0, -3, 4]) + 4 * np.array([0.5, 0, 0])
+    )
+    np.testing.assert_allclose((geometry.affine @ [2, 1, 4, 1])[:3], expected)
+
+
+@pytest.mark.parametrize(
+    "change", [{"space": "scanner-xyz"}, {"space origin": "none"}, {"space directions": "(1,0,0) (1,1,0) (0,0,1)"}]
+)
+def test_unknown_positions_are_not_made_up(tmp_path: Path, change: dict[str, str]) -> None:
+    known = {**HEAD, "space": "lps", "space origin": "(0,0,0)", "space directions": "(1,0,0) (0,1,0) (0,0,1)"}
+    assert nrrd_geometry(write(tmp_path / "known.nrrd", known, VALUES.tobytes())) is not None
+    assert nrrd_geometry(write(tmp_path / "x.nrrd", {**known, **change}, VALUES.tobytes())) is None

@@ -12,6 +12,7 @@ import torch
 
 from mrirecon.config.study_schema import ScanInput
 from mrirecon.errors import FormatError, ShapeError
+from mrirecon.evaluation.study import held_out
 from mrirecon.evaluation.study.layout import Layout
 from mrirecon.evaluation.study.records import CellKey, InputRecord
 from mrirecon.io.base import open_scan
@@ -116,6 +117,34 @@ def test_gaps_make_a_scan_prospective_and_a_short_end_does_not(tmp_path: Path) -
     assert values["repeatability"] > 0
 
 
+def test_every_method_is_judged_by_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held-out-line errors are compared within subjects: the lines must not depend on the method or on its name."""
+    kspace = write_scan(tmp_path / "gaps.npy", seed=1)
+    kspace[:, :, 1:18:2] = 0
+    np.save(tmp_path / "gaps.npy", kspace)
+    dealt: list[bytes] = []
+    original = held_out.held_out_parts
+
+    def remembered(*args, **options):
+        parts = original(*args, **options)
+        dealt.append(torch.stack(parts).numpy().tobytes())
+        return parts
+
+    monkeypatch.setattr(held_out, "held_out_parts", remembered)
+    methods = {
+        "zf": {"kind": "adjoint"},
+        "same-by-another-name": {"kind": "adjoint"},
+        "sense": {"kind": "sense", "iterations": 3},
+    }
+    config = write_case(tmp_path, inputs={"g": {"kind": "scan", "files": "gaps.npy"}}, methods=methods)
+    study = run(config, tmp_path / "out").results
+    first, second = dealt[:2]
+    assert first != second  # every slice has its own
+    assert dealt == [first, second] * 3
+    values = [{s.definition.name: s.value for s in cell.scores} for cell in study.cells]
+    assert values[0]["held-out"] == values[1]["held-out"] != values[2]["held-out"]
+
+
 def test_labels_are_taken_through_millimetres(tmp_path: Path) -> None:
     turn = np.diag([2.0, 2.5, 4.0])
     rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
@@ -190,6 +219,11 @@ def test_simulated_inputs_repeat_and_say_what_they_are(tmp_path: Path) -> None:
     record = studies[0].inputs["s"]
     assert record.kind == "simulated"
     assert record.voxel_size_mm == (6.0, 2.0, 2.0)
+    image = nibabel.load(root / "anna" / "volume.nii")
+    assert isinstance(image, nibabel.Nifti1Image)
+    ras_of_slice = image.affine @ [0, 0, record.slices[0], 1]
+    assert record.affine_lps is not None
+    assert (np.array(record.affine_lps) @ [0, 0, 0, 1])[2] == pytest.approx(ras_of_slice[2])
     assert "simulated from magnitude images" in record.limits[0]
     reference = studies[0].reference("s")
     assert reference is not None

@@ -159,8 +159,13 @@ def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
     page, _ = report(tmp_path, replace(SMALL, subjects=("s1",), accelerations=(4.0,)))
     before = {p: p.read_bytes() for p in (page, *(tmp_path / "figures").iterdir())}
     assert len(before) == 1 + 2 * 4
+    stale = [tmp_path / "figures" / f"prospective-s9-R3.1.{kind}" for kind in ("svg", "png")]
+    own = tmp_path / "figures" / "layout.svg"
+    for path in (*stale, own):
+        path.write_text("of an earlier report, or of somebody else")
     write_report(tmp_path, Silent())
     assert {p: p.read_bytes() for p in before} == before
+    assert [p.exists() for p in (*stale, own)] == [False, False, True]
 
 
 def test_names_cannot_become_markup(tmp_path: Path) -> None:

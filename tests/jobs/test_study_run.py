@@ -251,6 +251,37 @@ def test_other_folders_and_second_runs_are_refused(finished: tuple[Path, Path], 
         run(config, out)
 
 
+def test_the_lock_is_gone_when_a_run_ends_and_stays_where_there_is_no_plan_yet(tmp_path: Path) -> None:
+    same = {"inputs": {"t": {"kind": "scan", "files": "anna.npy"}}}
+    masks = {"accelerations": [2], "centre": 0.2}
+    config = write_case(tmp_path, tuning=same, masks=masks)
+    out = tmp_path / "out"
+    with pytest.raises(ConfigError, match="same file"):
+        run(config, out)
+    assert (out / ".running").exists()  # or the corrected run would take the folder for somebody else's
+    run(write_case(tmp_path, masks=masks), out)
+    assert not (out / ".running").exists()
+    assert not [p for p in out.rglob("*") if p.name.startswith(".")]
+    run(write_case(tmp_path, masks=masks), out)
+
+
+def test_a_lock_that_was_removed_in_between_is_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run may open the file just before the first removes it: what it holds then locks nothing."""
+    fcntl = pytest.importorskip("fcntl")
+    original, calls = fcntl.flock, []
+
+    def late(file, how):
+        if not calls:
+            (tmp_path / ".running").unlink()
+        calls.append(how)
+        original(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with only_run(tmp_path), pytest.raises(OutputError, match="another run works"), only_run(tmp_path):
+        pass
+    assert len(calls) == 3
+
+
 def test_the_exit_status_says_whether_holes_remain(
     finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,9 @@ from mrirecon.evaluation.report.section_summary import prospective_keys
 READERS = "readers"
 """Name of the figure of the readers' scores."""
 
+KINDS = ("quality", "subjects", "differences", "typical", "hardest", "prospective", READERS)
+"""What the names of figures begin with."""
+
 MOST_PROSPECTIVE = 3
 """Scans without a reference that are shown as pictures."""
 

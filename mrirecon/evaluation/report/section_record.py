@@ -124,8 +124,8 @@ def record_section(data: ReportData, files: Iterable[str]) -> Markup:
         tag("h3", "Statistics"),
         paragraph(
             f"The subject is the unit: scores are averaged over mask seeds, then over the scans of a subject. "
-            f"{_intervals(data.options)} Differences are paired within subjects; effect sizes are Cohen's d_z (with the "
-            "correction for small samples, limits from the noncentral t distribution) and the rank-biserial "
+            f"{_intervals(data.options)} Differences are paired within subjects; effect sizes are Cohen's d_z (with "
+            "the correction for small samples, limits from the noncentral t distribution) and the rank-biserial "
             "correlation; tests are two-sided Wilcoxon signed-rank tests, corrected by Holm's method over all methods "
             "and accelerations of one score and mask. Subjects without a score from both sides are left out of a "
             "comparison and counted."

@@ -93,8 +93,7 @@ class Interval:
 
     def within(self, lowest: float, highest: float) -> Interval:
         """The part of it that is possible: coverage stays, as the parameter cannot lie in what is cut off."""
-        ends = (min(max(end, lowest), highest) for end in (self.low, self.high))
-        return replace(self, **dict(zip(("low", "high"), ends, strict=True)))
+        return replace(self, low=min(max(self.low, lowest), highest), high=min(max(self.high, lowest), highest))
 
     def words(self, decimals: int) -> str:
         """``95 % CI 0.80 to 1.66, studentised bootstrap``."""

@@ -18,14 +18,14 @@ from mrirecon.config.study_schema import ScanInput
 from mrirecon.errors import ConfigError, ShapeError
 from mrirecon.evaluation.problems import evenly_spaced
 from mrirecon.evaluation.study.layout import Layout
-from mrirecon.evaluation.study.records import InputRecord, Row
+from mrirecon.evaluation.study.records import InputRecord
 from mrirecon.evaluation.undersampling import maps_of
 from mrirecon.io.base import open_scan
 from mrirecon.jobs.assemble import final_grid, to_recon_plane
 from mrirecon.jobs.calibrate import calibrate
 from mrirecon.jobs.planes import PlaneStack, slice_stack, volume_stack
 from mrirecon.jobs.reporting import Silent
-from mrirecon.jobs.study.prepared import Prepared, write_array
+from mrirecon.jobs.study.prepared import Prepared, affine_of, write_array
 from mrirecon.jobs.study.regions import regions_of
 from mrirecon.jobs.study.sources import Source
 from mrirecon.linalg.fft import ifft
@@ -136,7 +136,7 @@ def prepare_measured(
         matrix=(matrix[0], matrix[1]),
         coils=scan.n_coils,
         voxel_size_mm=None if _sizes_unknown(scan) else (sizes[0], sizes[1], sizes[2]),
-        affine_lps=None if geometry.nominal else _affine(geometry.affine, order, slices[0]),
+        affine_lps=None if geometry.nominal else affine_of(geometry.affine, order, slices[0]),
         protocol={name: value for name, value in asdict(scan.protocol).items() if value is not None},
         limits=_limits(scan, stack, share, complete=complete, reference=label, notes=calibration.notes),
         reference=label,
@@ -262,15 +262,6 @@ def _axis(scan: Scan, mask: Tensor) -> PhaseEncodingAxis:
         return "x" if mask.shape[0] == 1 < mask.shape[1] else "y" if mask.shape[1] == 1 < mask.shape[0] else "yx"
     separable = bool((mask.any(dim=1, keepdim=True) & mask.any(dim=0, keepdim=True) == mask).all())
     return scan.protocol.phase_encoding_axis if separable else "yx"
-
-
-def _affine(affine: NDArray[np.float64], order: tuple[int, int, int], first: int) -> tuple[Row, Row, Row, Row]:
-    """Columns x, y, z and position of the first chosen slice, from those of `Geometry`."""
-    slices, rows, columns = (affine[:, axis] for axis in order)
-    position = affine[:, 3] + first * slices
-    made = np.stack([columns, rows, slices, position], axis=1)
-    rows_of: list[Row] = [(float(a), float(b), float(c), float(d)) for a, b, c, d in made]
-    return rows_of[0], rows_of[1], rows_of[2], rows_of[3]
 
 
 def _sizes_unknown(scan: Scan) -> bool:

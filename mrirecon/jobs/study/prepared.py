@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.evaluation.study.layout import Layout
-from mrirecon.evaluation.study.records import InputRecord
+from mrirecon.evaluation.study.records import InputRecord, Row
 from mrirecon.io.atomic import atomic_file
 from mrirecon.metrics.regions import Region
 from mrirecon.mri.mask_card import PhaseEncodingAxis
 from mrirecon.records import to_mapping
 
-VERSION = 1
+VERSION = 2
 """Raised when inputs prepared by earlier versions of the program are not to be reused."""
 
 
@@ -125,6 +125,15 @@ def load_prepared(layout: Layout, record: InputRecord) -> Prepared | None:
             )
     except (OSError, ValueError, KeyError, EOFError):
         return None
+
+
+def affine_of(affine: NDArray[np.float64], order: tuple[int, int, int], first: int) -> tuple[Row, Row, Row, Row]:
+    """Columns x, y, z and position of the first chosen slice, from those of `Geometry`."""
+    slices, rows, columns = (affine[:, axis] for axis in order)
+    position = affine[:, 3] + first * slices
+    made = np.stack([columns, rows, slices, position], axis=1)
+    rows_of: list[Row] = [(float(a), float(b), float(c), float(d)) for a, b, c, d in made]
+    return rows_of[0], rows_of[1], rows_of[2], rows_of[3]
 
 
 def write_array(path: Path, values: NDArray[Any]) -> None:

@@ -119,7 +119,7 @@ def run_study(config_path: Path, out: Path, options: StudyOptions, reporter: Rep
     make_folder(layout)
     executor = _executor(config, options, reporter)
     try:
-        with only_run(layout.folder):
+        with only_run(layout.folder, begun=layout.study):
             run = _Run(config, layout, root, options, reporter, executor, shown, tuning)
             return run.all(config_path)
     finally:

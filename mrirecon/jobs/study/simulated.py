@@ -14,11 +14,11 @@ from torch import Tensor
 
 from mrirecon.config.study_schema import SimulatedInput
 from mrirecon.errors import ConfigError
-from mrirecon.evaluation.mri_problems import chosen_slices, slice_stacks_with_sizes
+from mrirecon.evaluation.mri_problems import chosen_slices, slice_stacks_with_geometry
 from mrirecon.evaluation.study.records import InputRecord
 from mrirecon.evaluation.undersampling import simulated_kspace
 from mrirecon.jobs.data_check import find_spec
-from mrirecon.jobs.study.prepared import Prepared
+from mrirecon.jobs.study.prepared import Prepared, affine_of
 from mrirecon.jobs.study.sources import Source
 
 
@@ -65,10 +65,10 @@ def prepare_simulated(
     """
     choice = cast(SimulatedInput, source.choice)
     spec = find_spec(choice.spec, specs=specs)
-    stacks = slice_stacks_with_sizes(spec, choice.split, root)
+    stacks = slice_stacks_with_geometry(spec, choice.split, root)
     if source.number >= len(stacks):
         raise ConfigError(f"{spec.name} [{choice.split}] has {len(stacks)} volumes, number {source.number} is wanted")
-    volume, sizes = stacks[source.number]
+    volume, geometry = stacks[source.number]
     slices = chosen_slices(volume, choice.slices)
     magnitudes = np.stack([magnitude.numpy() for _, magnitude in slices]).astype(np.float32)
     grid = (magnitudes.shape[1], magnitudes.shape[2])
@@ -82,7 +82,8 @@ def prepare_simulated(
         slices=tuple(index for index, _ in slices),
         matrix=grid,
         coils=choice.coils,
-        voxel_size_mm=sizes,
+        voxel_size_mm=geometry.voxel_size_mm,
+        affine_lps=None if geometry.nominal else affine_of(geometry.affine, (0, 1, 2), slices[0][0]),
         protocol={"phase_encoding_axis": choice.phase_encoding, "dimensionality": "2D"},
         limits=(
             "The k-space was simulated from magnitude images; it is not a measurement: phase, coils "
