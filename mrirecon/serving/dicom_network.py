@@ -178,10 +178,13 @@ def association(
     except OSError as error:  # the name is unknown
         raise connection_problem(peer) from error
     if not link.is_established:
-        if link.rejected_contexts:
-            yield None
-            return
-        raise _refusal(link, peer)
+        try:
+            if not link.rejected_contexts:
+                raise _refusal(link, peer)
+        finally:
+            _close_socket(link)
+        yield None
+        return
     try:
         _harden(link, peer)
         yield Link(link, peer)
@@ -231,11 +234,11 @@ class ReportListener:
         entity.maximum_associations = 2
         entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
         entity.add_supported_context(ECHO)
+        self._accepted: list[socket.socket] = []
+        handlers = [(evt.EVT_CONN_OPEN, self._keep), *_Reports(on_report).handlers]
         try:
             with _library_settings():
-                self._server = entity.start_server(
-                    (address, port), block=False, ssl_context=tls, evt_handlers=_Reports(on_report).handlers
-                )
+                self._server = entity.start_server((address, port), block=False, ssl_context=tls, evt_handlers=handlers)
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on port {port} of {address} for storage commitment ({error.strerror or error}); "
@@ -254,6 +257,12 @@ class ReportListener:
         while self._entity.active_associations and time.monotonic() < deadline:
             time.sleep(0.01)
         self._entity.shutdown()
+        for accepted in self._accepted:
+            accepted.close()  # the library leaves it open where the archive was the first to go
+
+    def _keep(self, event: Any) -> None:
+        self._accepted = [s for s in self._accepted if s.fileno() >= 0]
+        self._accepted.append(event.assoc.dul.socket.socket)
 
 
 class _Reports:
@@ -334,6 +343,7 @@ class _Entity(AE):
     def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
         made = _ClosingSocket(assoc, address=address)
         made.tls_args = tls_args
+        _end_on_nonsense(assoc)
         return made
 
 
@@ -351,7 +361,6 @@ def _end_on_nonsense(link: Association) -> None:
 
 
 def _harden(link: Association, peer: Peer) -> None:
-    _end_on_nonsense(link)
     link._reactor_checkpoint = Gate(link)
     link.dul.to_provider_queue = BoundedQueue(P_DATA, lambda: link.is_established and link.dul.is_alive())
     for item in link.acceptor.user_information:
@@ -360,6 +369,16 @@ def _harden(link: Association, peer: Peer) -> None:
             if 0 < asked < _SHORTEST_FRAGMENT:
                 raise TransferError(f"{peer.destination} allows fragments of {asked} bytes only, which is no service")
             item.maximum_length_received = min(asked or _LONGEST_FRAGMENT, _LONGEST_FRAGMENT)
+
+
+def _close_socket(link: Association) -> None:
+    """Close what a thread that ended early left open."""
+    wrapped = link.dul.socket
+    opened = None if wrapped is None else wrapped.socket
+    if opened is not None:
+        with contextlib.suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+        opened.close()
 
 
 def _drop(link: Association) -> None:

@@ -86,12 +86,18 @@ def call_back(port: int, result: Dataset, title: str = "ARCHIVE", called: str = 
     entity = pynetdicom.AE(ae_title=title)
     entity.add_requested_context(COMMITMENT, [IMPLICIT])
     role = pynetdicom.build_role(COMMITMENT, scp_role=True)
-    link = entity.associate("127.0.0.1", port, ae_title=called, ext_neg=[role])
-    if not link.is_established:
-        return None
-    status = report(link, result)
-    link.release()
-    return status
+    opened: list[socket.socket] = []
+    keep = (pynetdicom.evt.EVT_CONN_OPEN, lambda event: opened.append(event.assoc.dul.socket.socket))
+    link = entity.associate("127.0.0.1", port, ae_title=called, ext_neg=[role], evt_handlers=[keep])
+    try:
+        if not link.is_established:
+            return None
+        status = report(link, result)
+        link.release()
+        return status
+    finally:
+        for s in opened:  # the library leaves it open where the other side was the first to go
+            s.close()
 
 
 def test_not_offered(objects: tuple[DicomObject, ...]) -> None:
