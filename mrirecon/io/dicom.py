@@ -8,9 +8,11 @@ standard demands it, and said everywhere it can be said.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +29,10 @@ from mrirecon.io.dicom_attributes import (
     add_acquisition,
     add_anonymous_patient,
     add_derivation,
+    add_identified_patient,
     add_pixel_format,
     add_plane_size,
+    identity_keywords,
 )
 from mrirecon.io.dicom_elements import decimal, derived_uid, put, text
 from mrirecon.io.dicom_template import Template
@@ -69,7 +73,9 @@ class DicomReport:
         The grid that was written: that of the series, or the template's where the series had a nominal one. Give
         it to the other writers too.
     warnings
-        Sentences for the user: nominal geometry, clipping, what the template could not provide.
+        Sentences for the user: nominal geometry, clipping, what the template could not provide, identifiers kept.
+    identifiers
+        "state": whether identifiers were "removed" or "kept"; if kept, "source" and the names of "attributes".
     """
 
     paths: tuple[Path, ...]
@@ -82,6 +88,7 @@ class DicomReport:
     series_number: int
     geometry: Geometry
     warnings: tuple[str, ...]
+    identifiers: Mapping[str, Any] = field(default_factory=lambda: {"state": "removed"})
 
 
 def write_dicom(
@@ -109,7 +116,7 @@ def write_dicom(
     template
         Folder with the scanner's DICOM series of the same examination. Patient, study and acquisition attributes are
         taken from it, and the position too when that of `series` is nominal and the pictures agree. Identifying
-        attributes then stay in; without a template they are never written.
+        attributes then stay in; without a template they are written only where `series.subject.identity` is set.
     series_number
         Default: template's number x 100 + 1, or 901; one more for a standard-deviation series.
     factor
@@ -155,10 +162,14 @@ def write_dicom(
     intensity = series_intensity(series, factor=factor)
     warnings = _warnings(series, intensity, reference)
     dataset = series_attributes(series, intensity, moment=moment, original=original, warnings=warnings)
+    identity = series.subject.identity
     if reference is not None:
         reference.copy_into(dataset)
+    elif identity is not None:
+        add_identified_patient(dataset, series, identity)
     else:
         add_anonymous_patient(dataset, series)
+    identifiers = _identifiers(dataset, source="raw header" if reference is None else "template")
     number = series_number or _default_number(series, reference)
     put(dataset, "SeriesNumber", number)
     frame = _frame_of_reference(series, reference)
@@ -179,7 +190,25 @@ def write_dicom(
         frame_of_reference_uid=str(frame),
         series_number=number,
         geometry=series.geometry,
-        warnings=warnings,
+        warnings=(*warnings, *_identity_warning(identifiers)),
+        identifiers=identifiers,
+    )
+
+
+def _identifiers(dataset: Dataset, *, source: str) -> dict[str, Any]:
+    """Whether the files say who was examined; names of attributes only."""
+    if str(dataset.get("PatientIdentityRemoved") or "") == "YES":
+        return {"state": "removed"}
+    return {"state": "kept", "source": source, "attributes": list(identity_keywords(dataset))}
+
+
+def _identity_warning(identifiers: Mapping[str, Any]) -> tuple[str, ...]:
+    if identifiers["state"] == "removed":
+        return ()
+    names = ", ".join(identifiers["attributes"])
+    return (
+        f"identifiers of the {identifiers['source']} are kept in the DICOM files ({names}): for use inside the "
+        "hospital, do not pass them on",
     )
 
 
@@ -246,7 +275,9 @@ def _default_number(series: ImageSeries, reference: Template | None) -> int:
 def _frame_of_reference(series: ImageSeries, reference: Template | None) -> str:
     if reference is not None:
         return reference.frame_of_reference_uid
-    geometry = series.geometry
+    geometry, identity = series.geometry, series.subject.identity
+    if identity is not None and identity.frame_of_reference_uid is not None and not geometry.nominal:
+        return identity.frame_of_reference_uid
     known = None if geometry.nominal else geometry.frame_of_reference_uid
     kind = "nominal frame" if geometry.nominal else "frame"
     return str(derived_uid(kind, series.subject.pseudonym, known or series.derivation.input_sha256))

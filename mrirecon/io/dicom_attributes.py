@@ -13,11 +13,17 @@ import mrirecon
 from mrirecon.io.dicom_body_part import add_body_part
 from mrirecon.io.dicom_elements import code, decimal, derived_uid, item, put, put_known, text
 from mrirecon.io.intensity import MAXIMUM, Intensity
+from mrirecon.scan.identity import Identity
 from mrirecon.scan.series import ImageSeries
 
 RESEARCH_PHRASE = "research use only, not for diagnosis"
 NOMINAL_PHRASE = (
     "orientation and position are nominal; do not use for left/right, measurement across slices or registration"
+)
+IDENTIFYING = (
+    *("PatientName", "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientSex", "PatientAge", "PatientWeight"),
+    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "StudyDescription", "AccessionNumber"),
+    *("ReferringPhysicianName", "ProtocolName"),
 )
 _STUDY_DATE = "19000101"  # constant: every export of one study must agree on it, and nobody takes it for real
 _POSITIONS = frozenset({"HFP", "HFS", "HFDR", "HFDL", "FFDR", "FFDL", "FFP", "FFS", "LFP", "LFS", "RFP", "RFS"})
@@ -54,8 +60,40 @@ def add_anonymous_patient(dataset: Dataset, series: ImageSeries) -> None:
         put(dataset, keyword, None)
 
 
+def add_identified_patient(dataset: Dataset, series: ImageSeries, identity: Identity) -> None:
+    """Patient and study as the raw header says, so that the series joins the scanner's own study.
+
+    Where the header gives no study a new one is made for the pseudonym. What is unknown is empty.
+    """
+    for keyword, value in (
+        ("PatientName", identity.patient_name),
+        ("PatientID", identity.patient_id),
+        ("PatientBirthDate", identity.birth_date),
+        ("PatientSex", identity.sex),
+        ("StudyID", identity.study_id),
+        ("StudyDate", identity.study_date),
+        ("StudyTime", identity.study_time),
+        ("AccessionNumber", identity.accession_number),
+        ("ReferringPhysicianName", identity.referring_physician),
+    ):
+        put(dataset, keyword, value)
+    put_known(dataset, "StudyDescription", identity.study_description)
+    put(dataset, "StudyInstanceUID", identity.study_instance_uid or derived_uid("study", series.subject.pseudonym))
+    put_known(dataset, "ProtocolName", text(series.protocol.protocol_name or "", 64))
+    put(dataset, "PatientIdentityRemoved", "NO")
+    put(dataset, "LongitudinalTemporalInformationModified", "UNMODIFIED")
+
+
+def identity_keywords(dataset: Dataset) -> tuple[str, ...]:
+    """Keywords of attributes that say who was examined, when and where, and have a value."""
+    return tuple(name for name in IDENTIFYING if str(dataset.get(name) or "").strip())
+
+
 def add_acquisition(dataset: Dataset, series: ImageSeries) -> None:
-    """Equipment and acquisition parameters, as far as the protocol knows them."""
+    """Equipment and acquisition parameters, as far as the protocol knows them.
+
+    The protocol's name is typed by people and may hold theirs or the patient's: it belongs to the identity.
+    """
     protocol = series.protocol
     put(dataset, "Modality", "MR")
     put(dataset, "Manufacturer", text(protocol.manufacturer or "", 64))
@@ -76,7 +114,6 @@ def add_acquisition(dataset: Dataset, series: ImageSeries) -> None:
     put_known(dataset, "PixelBandwidth", protocol.pixel_bandwidth_hz)
     put(dataset, "NumberOfAverages", protocol.n_averages)
     put(dataset, "InPlanePhaseEncodingDirection", "ROW" if protocol.phase_encoding_axis == "x" else "COL")
-    put_known(dataset, "ProtocolName", text(protocol.protocol_name or "", 64))
     put_known(dataset, "SequenceName", text(protocol.sequence_name or "", 16))
     position = (protocol.patient_position or "").upper()
     put(dataset, "PatientPosition", position if position in _POSITIONS else None)

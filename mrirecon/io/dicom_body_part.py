@@ -21,6 +21,18 @@ _PAIRED = (
 _FACES = "BRAIN CEREBELLUM CIRCLEOFWILLIS EYE FACE HEAD HEADNECK IAC ORBIT SKULL"
 
 
+def defined_part(name: str | None) -> str | None:
+    """The defined term that `name` is, None if it is none.
+
+    Examples
+    --------
+    >>> defined_part("Whole body"), defined_part("left little toe"), defined_part(None)
+    ('WHOLEBODY', None, None)
+    """
+    part = "".join(c for c in (name or "").upper() if c.isalpha())
+    return part if part in _SINGLE.split() or part in _PAIRED.split() else None
+
+
 def add_body_part(dataset: Dataset, name: str | None, *, side: str | None = None) -> None:
     """Set the body part, its laterality, and whether a face may be recognised.
 
@@ -34,9 +46,9 @@ def add_body_part(dataset: Dataset, name: str | None, *, side: str | None = None
     side
         "R" or "L" of a paired part.
     """
-    part = "".join(c for c in (name or "").upper() if c.isalpha())
+    part = defined_part(name) or ""
     single = part in _SINGLE.split()
-    if single or part in _PAIRED.split():
+    if part:
         put(dataset, "BodyPartExamined", part)
     if not single:
         put(dataset, "Laterality", side if side in ("R", "L") else None)

@@ -91,10 +91,12 @@ class Template:
         Raises
         ------
         GeometryError
-            If the grids disagree, or a nominal series does not show what the template shows in this orientation.
+            If study, frame of reference or grids disagree, or a nominal series does not show what the template shows
+            in this orientation.
         """
         shape = series.image.shape
         order = list(slice_order(series.geometry, shape[0]))
+        self._compare_references(series)
         if not series.geometry.nominal:
             _compare_positions(series.geometry, self.geometry, order, shape)
             return series
@@ -126,15 +128,37 @@ class Template:
             add_body_part(dataset, str(head.BodyPartExamined), side=head.get("Laterality"))
 
     def refer(self, dataset: Dataset, number: int) -> None:
-        """Point slice `number` at its counterpart: a related image, not the source of its pixels."""
+        """Point slice `number` at its counterpart.
+
+        It is the source of patient, study and acquisition attributes and shows the same place, not the source of the
+        pixels: those come from k-space, as DerivationDescription says, and no code for the purpose claims otherwise.
+        """
         here = self.slices[number]
         related = {"ReferencedSOPClassUID": here.SOPClassUID, "ReferencedSOPInstanceUID": here.SOPInstanceUID}
         put(dataset, "ReferencedImageSequence", [item(**related)])
+        put(dataset, "SourceImageSequence", [item(**related, SpatialLocationsPreserved="YES")])
         put(
             dataset,
             "ReferencedSeriesSequence",
             [item(SeriesInstanceUID=here.SeriesInstanceUID, ReferencedInstanceSequence=[item(**related)])],
         )
+
+    def _compare_references(self, series: ImageSeries) -> None:
+        """The raw data's own study and frame of reference, where both sides still have theirs."""
+        head = self.slices[0]
+        if str(head.get("PatientIdentityRemoved") or "") == "YES":
+            return  # its identifiers were replaced
+        frame = series.geometry.frame_of_reference_uid
+        replaced = frame is not None and frame.startswith("2.25.")  # a stand-in that a reader made
+        for name, ours, theirs in (
+            ("study", series.subject.study_instance_uid, head.get("StudyInstanceUID")),
+            ("frame of reference", None if replaced else frame, head.get("FrameOfReferenceUID")),
+        ):
+            if ours and theirs and str(ours) != str(theirs):
+                raise GeometryError(
+                    f"the template belongs to another {name} than the raw data say; give the series of this "
+                    "acquisition, or export without a template"
+                )
 
     def _constant(self, keyword: str) -> bool:
         first = self.slices[0][keyword].value

@@ -7,6 +7,7 @@ orientation are not in these files, so their geometry is always nominal.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mrirecon.io.checksum import file_pseudonym
 from mrirecon.io.extent import partial_fourier_fraction, shortest_mask
 from mrirecon.io.hdf5 import dataset, has_dataset, open_hdf5, text_of
 from mrirecon.io.ismrmrd_header import EncodedSpace, RawHeader, parse_header
+from mrirecon.io.withheld import without_identifiers
 from mrirecon.scan.encoding import Encoding
 from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.protocol import Protocol
@@ -31,6 +33,7 @@ KSPACE = "kspace"
 HEADER = "ismrmrd_header"
 MASK = "mask"
 TARGETS = ("reconstruction_rss", "reconstruction_esc", "reconstruction")
+_IDENTIFYING = re.compile("patient|birth|physician|operator|institution|hospital|station|serial", re.I)
 _PROBED_ROWS = 8
 _PROBED_SLICES = 3
 
@@ -70,7 +73,7 @@ def read_fastmri(path: str | Path) -> Scan:
             header = parse_header(text_of(file[HEADER]), path=path, key=HEADER)
         target = next((tuple(file[k].shape) for k in TARGETS if has_dataset(file, k)), None)
         columns, mask_notes = _columns(file, source, shape, path)
-        attributes = {name: _plain(value) for name, value in file.attrs.items()}
+        attributes = _without_names({name: _plain(value) for name, value in file.attrs.items()})
         stored = str(source.dtype)
     n_slices, n_coils, rows, width = shape
     matrix_notes, encoding = _encoding(header, target, shape, path)
@@ -269,7 +272,17 @@ def _protocol(header: RawHeader | None, attributes: dict[str, Any]) -> Protocol:
 
 def _identifiers(header: RawHeader | None, attributes: dict[str, Any]) -> tuple[str, ...]:
     named = () if header is None else header.identifiers_present
-    return (*named, "attribute patient_id") if attributes.get("patient_id") not in (None, "") else named
+    filled = sorted(name for name in attributes if _IDENTIFYING.search(name) and attributes[name] not in (None, ""))
+    return (*named, *(f"attribute {name}" for name in filled))
+
+
+def _without_names(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The name of the contrast only where it holds nobody's."""
+    names = [str(value) for name, value in attributes.items() if _IDENTIFYING.search(name) and value not in (None, "")]
+    contrast = attributes.get("acquisition")
+    if isinstance(contrast, str):
+        attributes["acquisition"] = without_identifiers(contrast, names)
+    return attributes
 
 
 def _details(

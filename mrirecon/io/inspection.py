@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 from mrirecon.errors import FormatError
 from mrirecon.io.base import Format
 from mrirecon.scan.geometry import Geometry
+from mrirecon.scan.protocol import Protocol
 from mrirecon.scan.scan import Scan
 
 _DIRECTIONS = (("right", "left"), ("anterior", "posterior"), ("feet", "head"))
+_TYPED = "protocol_name"  # by people; may hold theirs or the patient's name
+_POSITION = re.compile("(HF|FF|LF|RF)(P|S|DR|DL)")
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -35,12 +39,23 @@ def describe_scan(scan: Scan) -> dict[str, Any]:
         "phase_encoding_axis": scan.protocol.phase_encoding_axis,
         "noise_scan": None if scan.noise is None else {"samples_per_coil": int(scan.noise.shape[1])},
         "geometry": describe_geometry(scan.geometry),
-        "protocol": {f.name: getattr(scan.protocol, f.name) for f in fields(scan.protocol)},
+        "protocol": _protocol(scan.protocol),
         "subject": scan.subject.pseudonym,
         "identifiers_present": list(scan.subject.identifiers_present),
         "details": scan.details,
         "notes": list(scan.notes),
     }
+
+
+def _protocol(protocol: Protocol) -> dict[str, Any]:
+    """The acquisition parameters; texts that people type are left out unless they are one of the standard's words."""
+    from mrirecon.io.dicom_body_part import defined_part
+
+    found = {f.name: getattr(protocol, f.name) for f in fields(protocol) if f.name != _TYPED}
+    position = (protocol.patient_position or "").upper()
+    found["body_part"] = defined_part(protocol.body_part)
+    found["patient_position"] = position if _POSITION.fullmatch(position) else None
+    return found
 
 
 def describe_geometry(geometry: Geometry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from mrirecon.errors import FormatError
+from mrirecon.io.withheld import without_identifiers
 from mrirecon.scan.encoding import Lengths, Triple
 from mrirecon.scan.protocol import Protocol
 
@@ -47,6 +48,13 @@ IDENTIFYING = frozenset(
         "stationName",
         "deviceID",
         "deviceSerialNumber",
+        "protocolName",
+    )
+)
+_PERSONAL = frozenset(
+    (
+        *("patientName", "patientID", "patientBirthdate", "birthDate", "accessionNumber", "referringPhysicianName"),
+        *("operatorName", "operatorsName", "stationName", "deviceID", "deviceSerialNumber"),
     )
 )
 _IDENTIFYING_PARAMETER = re.compile("patient|birth|physician|operator|institution|hospital|station|serial", re.I)
@@ -156,7 +164,7 @@ def parse_header(xml: bytes, *, path: str | Path, key: str) -> RawHeader:
     for element in root.iter():
         element.tag = _local(element.tag)
     if root.tag != "ismrmrdHeader":
-        raise FormatError(path, f"expected the element ismrmrdHeader, got {root.tag[:40]!r}", key=key)
+        raise FormatError(path, "expected the element ismrmrdHeader, got another one; the header is no MRD", key=key)
     look = _Look(root, Path(path), key)
     encodings = tuple(_encoding(e, look, i) for i, e in enumerate(root.findall("encoding")))
     if not encodings:
@@ -165,6 +173,8 @@ def parse_header(xml: bytes, *, path: str | Path, key: str) -> RawHeader:
         )
     system, measurement = "acquisitionSystemInformation", "measurementInformation"
     frequency = look.number("experimentalConditions/H1resonanceFrequency_Hz")
+    names = _names(root)
+    sequence = look.text(f"{measurement}/sequenceName") or look.text("sequenceParameters/sequence_type")
     channels = look.number(f"{system}/receiverChannels")
     return RawHeader(
         encodings=encodings,
@@ -176,12 +186,12 @@ def parse_header(xml: bytes, *, path: str | Path, key: str) -> RawHeader:
         imaging_frequency_mhz=None if frequency is None else frequency / 1e6,
         relative_noise_bandwidth=look.number(f"{system}/relativeReceiverNoiseBandwidth"),
         receiver_channels=None if channels is None else int(channels),
-        vendor=look.text(f"{system}/systemVendor"),
-        model=look.text(f"{system}/systemModel"),
+        vendor=without_identifiers(look.text(f"{system}/systemVendor"), names),
+        model=without_identifiers(look.text(f"{system}/systemModel"), names),
         protocol_name=look.text(f"{measurement}/protocolName"),
-        sequence_name=look.text(f"{measurement}/sequenceName") or look.text("sequenceParameters/sequence_type"),
-        body_part=look.text("studyInformation/bodyPartExamined"),
-        patient_position=look.text(f"{measurement}/patientPosition"),
+        sequence_name=without_identifiers(sequence, names),
+        body_part=without_identifiers(look.text("studyInformation/bodyPartExamined"), names),
+        patient_position=without_identifiers(look.text(f"{measurement}/patientPosition"), names),
         study_instance_uid=look.text("studyInformation/studyInstanceUID"),
         frame_of_reference_uid=look.text(f"{measurement}/frameOfReferenceUID"),
         identifiers_present=_identifiers(root),
@@ -247,7 +257,7 @@ def _encoding(element: ElementTree.Element, look: _Look, index: int) -> EncodedS
         first, second = (round(look.value(f, "encoding/parallelImaging/accelerationFactor")) for f in factors)
         acceleration = (first, second)
     return EncodedSpace(
-        trajectory=(element.findtext("trajectory") or "cartesian").strip().lower(),
+        trajectory=_trajectory(element.findtext("trajectory") or "cartesian"),
         encoded_matrix=look.matrix(element, "encodedSpace/matrixSize"),
         encoded_fov_mm=look.triple(element, "encodedSpace/fieldOfView_mm", None),
         recon_matrix=look.matrix(element, "reconSpace/matrixSize"),
@@ -268,6 +278,22 @@ def _identifiers(root: ElementTree.Element) -> tuple[str, ...]:
             if _IDENTIFYING_PARAMETER.search(name) and (parent.findtext("value") or "").strip():
                 found.add(f"userParameters.{name}")
     return tuple(sorted(found))
+
+
+def _trajectory(text: str) -> str:
+    """One of the schema's words, which messages repeat; "other" for anything else."""
+    word = text.strip().lower()
+    return word if word in ("cartesian", "epi", "radial", "goldenangle", "spiral") else "other"
+
+
+def _names(root: ElementTree.Element) -> list[str]:
+    """Values by which a person is known, to keep them out of other texts."""
+    found = [e.text or "" for e in root.iter() if e.tag in _PERSONAL]
+    for parent in root.iter():
+        name = (parent.findtext("name") or "") if parent.tag.startswith("userParameter") else ""
+        if _IDENTIFYING_PARAMETER.search(name):
+            found.append(parent.findtext("value") or "")
+    return [value for value in found if value.strip()]
 
 
 def _user_string(root: ElementTree.Element, name: str) -> str | None:

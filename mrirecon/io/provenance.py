@@ -80,6 +80,9 @@ class Provenance:
         DICOM series that belong to the first, by quantity: identifier and scale factor.
     certificate
         Whether the image agrees with the measured data, and within what limits that is known.
+    identifiers
+        Whether those of the raw header or the template were "removed" or "kept" in the DICOM files, and the names of
+        the attributes that were kept; None where no DICOM was written.
     timings_s
         Seconds per stage.
     warnings, notes
@@ -103,6 +106,7 @@ class Provenance:
     network: Mapping[str, Any] | None = None
     companions: Mapping[str, Any] = field(default_factory=dict)
     certificate: Mapping[str, Any] | None = None
+    identifiers: Mapping[str, Any] | None = None
     timings_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mrirecon.io.twix_file import Header
+from mrirecon.io.withheld import without_identifiers
 from mrirecon.scan.protocol import Protocol
 
 _NO_INVERSION = 4
 _IDENTIFYING = (
     "tPatientName",
+    "PatientName",
     "PatientID",
     "PatientBirthDay",
     "PatientSex",
@@ -27,6 +29,10 @@ _IDENTIFYING = (
     "StudyLOID",
     "ExamMemoryUID",
     "tFrameOfReference",
+)
+_PERSONAL = (
+    *("tPatientName", "PatientName", "PatientID", "PatientBirthDay", "tPerfPhysiciansName", "OperatorName"),
+    "DeviceSerialNumber",
 )
 
 
@@ -143,6 +149,8 @@ def protocol(
     nucleus = header["MeasYaps"].get("sTXSPEC", {}).get("asNucleusInfo", [{}])
     name = nucleus[0].get("tNucleus") if nucleus and isinstance(nucleus[0], dict) else None
     sequence = text(header, "tSequenceFileName", buffers=("MeasYaps",))
+    base = None if sequence is None else sequence.replace("\\", "/").rsplit("/", 1)[-1]
+    names = [value for key in _PERSONAL if (value := text(header, key)) and value.strip("xX")]
     return Protocol(
         echo_time_ms=_scaled(echo, 1e-3),
         repetition_time_ms=_scaled(repetition, 1e-3),
@@ -155,11 +163,13 @@ def protocol(
         phase_encoding_axis="y",
         dimensionality=dimensionality,
         manufacturer="Siemens",
-        model=text(header, "ManufacturersModelName"),
+        model=without_identifiers(text(header, "ManufacturersModelName"), names),
         protocol_name=text(header, "tProtocolName", buffers=("MeasYaps",)),
-        sequence_name=None if sequence is None else sequence.replace("\\", "/").rsplit("/", 1)[-1],
-        body_part=text(header, "tBodyPartExamined"),
-        patient_position=text(header, "tPatientPosition") or text(header, "PatientPosition"),
+        sequence_name=without_identifiers(base, names),
+        body_part=without_identifiers(text(header, "tBodyPartExamined"), names),
+        patient_position=without_identifiers(
+            text(header, "tPatientPosition") or text(header, "PatientPosition"), names
+        ),
         nucleus=name or "1H",
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mrirecon.scan.identity import Identity
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -17,8 +19,11 @@ class Subject:
         Names of the header fields that hold identifying text (never their values).
     study_instance_uid
         The study of the source when the header carries it; used only on request.
+    identity
+        Who it is, when the user asked to keep that; see `mrirecon.io.identity`.
     """
 
     pseudonym: str
     identifiers_present: tuple[str, ...] = field(default=())
     study_instance_uid: str | None = None
+    identity: Identity | None = field(default=None, repr=False)

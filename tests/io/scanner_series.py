@@ -20,9 +20,10 @@ def scanner_series(folder: Path, *, phantom: Phantom | None = None, character_se
             del head[keyword]
         head.PatientName, head.PatientID, head.PatientSex, head.PatientBirthDate = "Doe^Jane", "42", "F", "19700101"
         head.StudyInstanceUID, head.SeriesInstanceUID = "2.25.1", "2.25.2"
-        head.FrameOfReferenceUID, head.PositionReferenceIndicator = "2.25.3", "NA"
+        head.FrameOfReferenceUID, head.PositionReferenceIndicator = "1.2.840.99999.7", "NA"
         head.SOPInstanceUID = head.file_meta.MediaStorageSOPInstanceUID = f"2.25.4{int(head.InstanceNumber):03d}"
         head.StudyDate, head.StudyTime, head.StudyID, head.AccessionNumber = "20250607", "101112", "7", "A9"
+        head.ProtocolName = "t2_tse_tra"
         head.StudyDescription, head.SeriesDescription = "Head", "t2_tse_tra"
         head.EchoTrainLength, head.ScanningSequence, head.SequenceVariant = 15, "SE", "SK"
         if character_set:

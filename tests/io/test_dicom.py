@@ -66,7 +66,8 @@ def test_protocol_values_arrive(tmp_path: Path) -> None:
     head = written(tmp_path / "x")[0]
     assert (head.EchoTime, head.RepetitionTime, head.FlipAngle) == (90, 4000, 140)
     assert (head.MagneticFieldStrength, head.ImagingFrequency) == (2.89, 123.2545)
-    assert (head.Manufacturer, head.ManufacturerModelName, head.ProtocolName) == ("SIEMENS", "Skyra", "t2_tse_tra")
+    assert (head.Manufacturer, head.ManufacturerModelName) == ("SIEMENS", "Skyra")
+    assert "ProtocolName" not in head, "people type it, and may type names"
     assert (head.InPlanePhaseEncodingDirection, head.PatientPosition) == ("ROW", "HFS")
     assert (head.BodyPartExamined, head.RecognizableVisualFeatures) == ("BRAIN", "YES")
     assert (head.ContentDate, head.ContentTime) == ("20260102", "030405.678000")
@@ -258,7 +259,7 @@ def test_template_gives_identity_and_acquisition_but_nothing_else(tmp_path: Path
     for head in (pydicom.dcmread(p) for p in report.paths):
         assert (head.PatientName, head.PatientID, head.PatientSex) == ("Doe^Jane", "42", "F")
         assert (head.StudyInstanceUID, head.StudyDate, head.AccessionNumber) == ("2.25.1", "20250607", "A9")
-        assert (head.FrameOfReferenceUID, head.PositionReferenceIndicator) == ("2.25.3", "NA")
+        assert (head.FrameOfReferenceUID, head.PositionReferenceIndicator) == ("1.2.840.99999.7", "NA")
         assert (head.ScanningSequence, head.SequenceVariant, head.EchoTrainLength) == ("SE", "SK", 15)
         assert head.SeriesNumber == 501
         assert head.SeriesInstanceUID != "2.25.2"
@@ -268,6 +269,9 @@ def test_template_gives_identity_and_acquisition_but_nothing_else(tmp_path: Path
         related = head.ReferencedImageSequence[0].ReferencedSOPInstanceUID
         assert related == f"2.25.4{int(head.InstanceNumber):03d}"
         assert head.ReferencedSeriesSequence[0].SeriesInstanceUID == "2.25.2"
+        (source,) = head.SourceImageSequence
+        assert (source.ReferencedSOPInstanceUID, source.SpatialLocationsPreserved) == (related, "YES")
+        assert head.ProtocolName == "t2_tse_tra"
 
 
 def test_nominal_series_takes_the_place_of_a_template_that_shows_the_same(tmp_path: Path) -> None:
