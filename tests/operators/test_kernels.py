@@ -62,7 +62,7 @@ def test_disc_kernel_is_a_disc(radius: float) -> None:
     torch.testing.assert_close(kernel, kernel.mT)
     axis = torch.arange(size, dtype=torch.float64) - size // 2
     variance = float((kernel.sum(0) * axis.square()).sum()) - 1 / 12  # Sheppard: pixels add theirs
-    if radius > 2:
+    if radius > 4:  # where the density hardly changes within a pixel
         assert variance == pytest.approx(radius**2 / 4, rel=0.02)
     assert float(kernel.max()) == pytest.approx(1 / (torch.pi * radius**2), rel=0.02)
     assert disc_kernel(0.5).tolist() == [[1.0]]
