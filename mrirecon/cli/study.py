@@ -55,7 +55,6 @@ def run_study_run(arguments: argparse.Namespace) -> int:
     from mrirecon.errors import MissingDependencyError
     from mrirecon.jobs.study.run import StudyOptions, run_study
     from mrirecon.jobs.study.status import describe_study
-    from mrirecon.jobs.study_report import write_report
 
     options = StudyOptions(
         data=arguments.data,
@@ -69,6 +68,8 @@ def run_study_run(arguments: argparse.Namespace) -> int:
     reporter = StandardError()
     outcome = run_study(arguments.config, arguments.out, options, reporter)
     if not arguments.no_report:
+        from mrirecon.jobs.study_report import write_report  # not before the first cell: it takes a second to load
+
         try:
             write_report(arguments.out, reporter)
         except MissingDependencyError as error:

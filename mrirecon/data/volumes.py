@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from mrirecon.data.spec import DataSpec, load_data_spec, split_files
 from mrirecon.errors import ConfigError
-from mrirecon.io.dicom_images import read_dicom_series
-from mrirecon.io.nifti_reader import read_nifti
-from mrirecon.io.nrrd import read_nrrd
 
 ROOT_VARIABLE = "MRIRECON_DATA"
 Sizes = tuple[float, float, float]
@@ -56,8 +53,12 @@ def read_volumes(spec: DataSpec, split: str, root: str | Path) -> tuple[Volume, 
         )
     files = split_files(spec, split, root)
     if spec.reader == "dicom":
+        from mrirecon.io.dicom_images import read_dicom_series  # here and below: pydicom and NiBabel are slow to load
+
         found = read_dicom_series(files)
     elif spec.reader == "nrrd":
+        from mrirecon.io.nrrd import read_nrrd
+
         found = [read_nrrd(path) for path in files]
     else:
         found = [_nifti(path) for path in files]
@@ -87,5 +88,7 @@ def data_root(root: str | Path | None) -> Path:
 
 
 def _nifti(path: Path) -> tuple[NDArray[np.float32], Sizes]:
+    from mrirecon.io.nifti_reader import read_nifti
+
     values, geometry = read_nifti(path)
     return values, geometry.voxel_size_mm

@@ -22,8 +22,6 @@ from mrirecon.data.volumes import Volume, data_root, read_volumes
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.problems import Case, Problem, evenly_spaced
 from mrirecon.evaluation.undersampling import MRISetting, simulated_problem
-from mrirecon.io.dicom_images import dicom_series_with_geometry
-from mrirecon.io.nifti_reader import read_nifti
 from mrirecon.io.nrrd import nrrd_geometry
 from mrirecon.records import to_mapping
 from mrirecon.scan import Geometry, Protocol
@@ -114,6 +112,8 @@ def slice_stacks_with_geometry(
     are left as they are stored.
     """
     if spec.kind == "images" and spec.reader == "dicom":
+        from mrirecon.io.dicom_images import dicom_series_with_geometry  # pydicom is slow to load, and often not needed
+
         series = dicom_series_with_geometry(split_files(spec, split, root))
         return tuple(_thickest_first(np.abs(values), geometry) for values, geometry in series)
     if spec.reader != "nifti":
@@ -123,6 +123,8 @@ def slice_stacks_with_geometry(
             _thickest_first(v.magnitude, _placeholder(v) if geometry is None else geometry)
             for v, geometry in zip(volumes, known, strict=True)
         )
+    from mrirecon.io.nifti_reader import read_nifti
+
     stacks = []
     for path in split_files(spec, split, root):
         values, geometry = read_nifti(path)

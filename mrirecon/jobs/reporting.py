@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-from tqdm import tqdm
-
 T = TypeVar("T")
 
 
@@ -47,4 +45,6 @@ class StandardError:
         sys.stderr.write(f"warning: {message}\n")
 
     def track(self, items: Iterable[T], *, total: int, label: str) -> Iterator[T]:
+        from tqdm import tqdm
+
         return iter(tqdm(items, total=total, desc=label, file=sys.stderr, leave=False, dynamic_ncols=True))

@@ -12,7 +12,6 @@ from mrirecon.config.study_schema import ScanInput
 from mrirecon.data.spec import file_sha256
 from mrirecon.errors import FormatError, ShapeError
 from mrirecon.evaluation.study.records import InputRecord
-from mrirecon.io.nifti_reader import read_nifti
 from mrirecon.jobs.study.sources import Source
 from mrirecon.metrics.fastmri_plus import read_fastmri_plus, regions_of_boxes
 from mrirecon.metrics.regions import Region, regions_of_labels
@@ -63,6 +62,8 @@ def labels_on_grid(path: Path, record: InputRecord, shape: Shape) -> NDArray[np.
     if path.suffix == ".npy":
         labels, affine = np.load(path, allow_pickle=False), None
     else:
+        from mrirecon.io.nifti_reader import read_nifti  # NiBabel is slow to load, and most studies have no label map
+
         values, geometry = read_nifti(path)
         labels, affine = np.rint(values).astype(np.int64), None if geometry.nominal else geometry.affine
         if np.abs(values - labels).max() > 1e-3:
