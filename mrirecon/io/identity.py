@@ -122,16 +122,31 @@ def _xml(path: Path, *, fastmri: bool) -> dict[str, str | None]:
 
 
 def _twix(path: Path) -> dict[str, str | None]:
-    """From the buffers of the last measurement. Its number for the sex is not used: its meaning is not documented."""
-    from mrirecon.io.twix_file import open_twix
-    from mrirecon.io.twix_header import text
+    """From the text of the last measurement's header: parsing would take a number for a number, and its zeros away.
 
-    header = open_twix(path).measurements[-1].header
+    The code for the sex is not used: its meaning is not documented.
+    """
+    from mrirecon.io.twix_file import header_text_of, open_twix
+
+    open_twix(path)  # refuses what is damaged
+    header = header_text_of(path)
     return {
-        "patient_name": text(header, "tPatientName"),
-        "patient_id": text(header, "PatientID"),
-        "birth_date": text(header, "PatientBirthDay"),
-        "sex": text(header, "PatientSex"),
-        "study_instance_uid": text(header, "StudyInstanceUID"),
-        "frame_of_reference_uid": text(header, "tFrameOfReference") or text(header, "FrameOfReference"),
+        "patient_name": _first(header, "tPatientName", "PatientName"),
+        "patient_id": _first(header, "PatientID"),
+        "birth_date": _first(header, "PatientBirthDay"),
+        "study_instance_uid": _first(header, "StudyInstanceUID"),
+        "frame_of_reference_uid": _first(header, "tFrameOfReference", "FrameOfReference"),
     }
+
+
+def _first(header: str, *keys: str) -> str | None:
+    """The first filled text parameter; names are UTF-8 in newer files and Latin-1 in older ones."""
+    for key in keys:
+        for found in re.findall(rf'<ParamString\."{key}">\s*\{{\s*"([^"]*)"\s*\}}', header):
+            if found.strip().strip("xX"):
+                raw = found.encode("latin1")
+                try:
+                    return str(raw.decode("utf-8"))
+                except UnicodeDecodeError:
+                    return str(found)
+    return None

@@ -154,6 +154,26 @@ def open_twix(path: str | Path) -> TwixFile:
     return TwixFile(path, layout, measurements)
 
 
+def header_text_of(path: str | Path) -> str:
+    """The header of the last measurement as it is written, for what parsing would change: numbers with leading zeros.
+
+    Raises
+    ------
+    FormatError
+        As `open_twix`.
+    """
+    path = existing_file(path)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        layout = _layout(file, size)
+        if layout is None:
+            raise FormatError(path, "is not a Siemens raw data file")
+        start, _ = _measurement_spans(file, path, size, layout)[-1]
+        file.seek(start)
+        length = struct.unpack("<I", file.read(4))[0]
+        return file.read(length).decode("latin1")
+
+
 def _header_bytes(layout: str) -> tuple[int, int]:
     """Bytes before the first channel, and before the samples of each channel."""
     return (192, 32) if layout == "VD" else (0, 128)

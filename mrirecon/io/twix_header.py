@@ -150,7 +150,7 @@ def protocol(
     name = nucleus[0].get("tNucleus") if nucleus and isinstance(nucleus[0], dict) else None
     sequence = text(header, "tSequenceFileName", buffers=("MeasYaps",))
     base = None if sequence is None else sequence.replace("\\", "/").rsplit("/", 1)[-1]
-    names = [value for key in _PERSONAL if (value := text(header, key)) and value.strip("xX")]
+    names = _names(header)
     return Protocol(
         echo_time_ms=_scaled(echo, 1e-3),
         repetition_time_ms=_scaled(repetition, 1e-3),
@@ -172,6 +172,19 @@ def protocol(
         ),
         nucleus=name or "1H",
     )
+
+
+def _names(header: Header) -> list[str]:
+    """Values by which a person is known, to keep them out of other texts; numbers were parsed as such."""
+    found = []
+    for key in _PERSONAL:
+        for buffer in ("Dicom", "Meas", "Config"):
+            value = header.get(buffer, {}).get(key)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+            if isinstance(value, str | int) and str(value).strip("xX "):
+                found.append(str(value))
+    return found
 
 
 def _scaled(value: float | None, factor: float) -> float | None:
