@@ -157,6 +157,7 @@ class _Run:
         pending = self._pending(plan)
         chosen = self._tuned(context, plan, pending)
         self._cells(context, plan, pending, chosen)
+        sweep(self.layout)  # what workers left that died
         results = open_study(self.layout.folder)
         for problem in write_tables(results):
             self.reporter.warn(problem)
