@@ -37,12 +37,13 @@ def certificate_page(
     shift
         What the shift alarm found; None if it was not asked.
     """
-    cues = () if shift is None else tuple(cue.sentence for cue in shift.cues)
+    said = () if shift is None else (shift.sentence,)
+    found = [*outcome.series.warnings, *(() if shift is None else shift.warnings)]
     return CertificatePage(
         title="Certificate of a reconstruction",
         sections=(data_section(outcome.certificate), shift_section(shift, learned=outcome.trained is not None)),
         rows=tuple(_rows(outcome, series_number)),
-        warnings=(*outcome.series.warnings, *cues),
+        warnings=tuple(w for w in dict.fromkeys(found) if w not in said),
         footer=f"{RESEARCH_PHRASE}  |  {version_text()}",
         mask=outcome.mask,
     )

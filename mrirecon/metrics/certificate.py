@@ -267,6 +267,7 @@ def certificate(
             empty_lines=empty,
             tolerance=tolerance,
             by_noise=whole > false_alarm_rate,
+            bound=expected is None,
         ),
         limits=limits_sentence(share_measured, noise.source, bound=expected is None),
         false_alarm_rate=false_alarm_rate,

@@ -22,6 +22,7 @@ def verdict_sentence(
     empty_lines: int = 0,
     tolerance: float = 0.0,
     by_noise: bool = True,
+    bound: bool = False,
 ) -> str:
     """What was found; numbers first in words, then as figures.
 
@@ -37,6 +38,8 @@ def verdict_sentence(
         Lines of the mask without data.
     tolerance, by_noise
         Systematic misfit that is let pass, and whether noise alone explains what there is.
+    bound
+        Whether the false-alarm rate is an upper bound only.
     """
     chance = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
     figures = f"misfit {misfit:.3g} times the noise variance, {expected:.3g} expected, {chance}"
@@ -51,7 +54,7 @@ def verdict_sentence(
     if not failed:
         return (
             f"PASS: where k-space was measured, the image agrees with the measurement as well as the noise allows "
-            f"({figures}; a faultless image would fail in {100 * false_alarm_rate:.3g} % of scans)."
+            f"({figures}; a faultless image would fail in {'at most ' * bound}{100 * false_alarm_rate:.3g} % of scans)."
         )
     if empty_lines:
         return (
@@ -59,18 +62,22 @@ def verdict_sentence(
             f"even noise; the others: {figures}."
         )
     where = _places(findings, axis)
+    if unexplained < 5e-4:
+        size = "in the sum over everything it is hidden by the noise"
+    else:
+        size = f"the difference is {size}"
     return (
         f"FAIL: where k-space was measured, the image differs from the measurement by more than noise"
         f"{f' and the {100 * tolerance:.2g} % that are let pass' if tolerance else ''} ({figures}); "
-        f"the difference is {size}{'; ' + where if where else ''}."
+        f"{size}{'; ' + where if where else ''}."
     )
 
 
 def limits_sentence(measured_share: float, noise_source: str, *, bound: bool) -> str:
     """What the certificate cannot say."""
     sentences = [
-        f"It compares the image with the {100 * measured_share:.3g} % of k-space that were measured and cannot vouch "
-        "for what was not measured: detail there comes from the reconstruction method alone."
+        f"This test compares the image with the {100 * measured_share:.3g} % of k-space that were measured and cannot "
+        "vouch for what was not measured: detail there comes from the reconstruction method alone."
     ]
     if noise_source == "edges":
         sentences.append(
