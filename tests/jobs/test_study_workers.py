@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mrirecon.config.study_schema import ScanInput, load_study_config
+from mrirecon.diffusion.parametrisation import DenoiserConfig
 from mrirecon.evaluation.study.records import CellKey
 from mrirecon.jobs.study import capacity, executors
 from mrirecon.jobs.study import run as study_run
@@ -18,6 +19,13 @@ from mrirecon.jobs.study.capacity import fitting_workers, worker_bytes
 from mrirecon.jobs.study.context import Batch, Unit
 from mrirecon.jobs.study.executors import InProcess, Processes, batches_of
 from mrirecon.jobs.study.sources import Source
+from mrirecon.networks.unet import CompactConfig
+from mrirecon.reconstruction.learned.image_unet import ImageUnetConfig
+from mrirecon.reconstruction.learned.varnet import VarNetConfig
+from mrirecon.records import to_mapping
+from mrirecon.training.card import Card, read_card
+from mrirecon.training.checkpoint import find_checkpoint, save_checkpoint
+from mrirecon.training.models import build_model
 from tests.jobs.dying_workers import order, serve_dying
 from tests.jobs.study_case import Heard, run, same_images, write_case, written
 
@@ -141,6 +149,32 @@ def test_memory_grows_with_the_network(tmp_path: Path) -> None:
     assert len(prepared) == 2
     more = worker_bytes(learned, prepared) - worker_bytes(plain, prepared)
     assert more > 8 * 10_506_536  # the weights
+
+
+NETWORK = CompactConfig(width=4, multipliers=(1, 2), unshuffle=1)
+MODELS = {
+    "varnet": (VarNetConfig(cascades=2, chans=4, pools=2), {"kind": "network"}),
+    "unet": (ImageUnetConfig(chans=4, pools=2), {"kind": "network"}),
+    "dps": (DenoiserConfig("denoiser", "complex", NETWORK), {"kind": "dps", "sampling": {"steps": 2}}),
+    "dds": (DenoiserConfig("denoiser", "complex", NETWORK), {"kind": "dds", "sampling": {"steps": 2}}),
+}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_networks_of_every_kind_fill_cells_and_are_counted(tmp_path: Path, name: str) -> None:
+    model, choice = MODELS[name]
+    module = build_model(model, seed=0).eval()
+    n = sum(p.numel() for p in module.parameters())
+    card = Card(name, to_mapping(model), "none", 0.5, (), (), {}, 1, 1, 0.0, n, "2025-01-01T00:00:00Z", {})
+    save_checkpoint(tmp_path / "net", module, card)
+    methods = {name: {**choice, "checkpoint": str(tmp_path / "net")}}
+    inputs = {"anna": {"kind": "scan", "files": "anna.npy", "slices": 1}}
+    config = write_case(tmp_path, methods=methods, inputs=inputs, masks={"accelerations": [2], "centre": 0.2})
+    needed = capacity._network_bytes(load_study_config(config), 64 * 64)
+    assert 8 * n < needed < 8 * n + 4 * 64 * 64 * 200
+    (cell,) = run(config, tmp_path / "out").results.cells
+    assert cell.hole == ""
+    assert cell.weights_sha256 == read_card(find_checkpoint(str(tmp_path / "net")).with_suffix(".json")).weights_sha256
 
 
 def test_one_process_leaves_the_threads_as_they_were(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from mrirecon.jobs.reporting import Reporter
 from mrirecon.jobs.study.cell import CACHE_BYTES
 from mrirecon.jobs.study.prepared import Prepared
 from mrirecon.memory import available_bytes
-from mrirecon.networks.memory import activation_bytes
+from mrirecon.networks.memory import activation_bytes, classic_unet_bytes
+from mrirecon.reconstruction.learned.image_unet import ImageUnetConfig
+from mrirecon.reconstruction.learned.varnet import VarNetConfig
 from mrirecon.records import from_mapping
 from mrirecon.training.card import read_card
 from mrirecon.training.checkpoint import find_checkpoint
@@ -87,5 +89,9 @@ def _network_bytes(config: StudyConfig, pixels: int) -> int:
             except MrireconError:  # a hole in its cells
                 continue
             weights += _WEIGHT_BYTES * card.parameters
-            features = max(features, activation_bytes(model.network, pixels))
+            if isinstance(model, VarNetConfig | ImageUnetConfig):
+                needed = classic_unet_bytes(model.chans, pixels)
+            else:
+                needed = activation_bytes(model.network, pixels)
+            features = max(features, needed)
     return weights + features
