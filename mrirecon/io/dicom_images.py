@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
+from mrirecon.io.dicom_quiet import quiet_dicom
 from mrirecon.scan.geometry import Geometry
 
 _Volume: TypeAlias = tuple[NDArray[np.float32], tuple[float, float, float], Geometry]
@@ -45,8 +45,7 @@ def dicom_series_with_geometry(files: Sequence[Path]) -> list[tuple[NDArray[np.f
 
 def _volumes(files: Sequence[Path]) -> list[_Volume]:
     groups: dict[tuple[str, int, int], list[tuple[Path, Dataset]]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scanners write values that pydicom remarks on; what is used is checked
+    with quiet_dicom():
         for path in sorted(files):
             image = _image(path)
             key = (str(image.get("SeriesInstanceUID", "")), int(image.Rows), int(image.Columns))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pydicom.filereader import read_partial
 from pydicom.uid import UID
 
 from mrirecon.errors import FormatError
+from mrirecon.io.dicom_quiet import quiet_dicom
 
 _LAST = 0x0020000E  # SeriesInstanceUID: nothing behind it is needed
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -112,8 +112,7 @@ def dicom_inventory(folder: str | Path) -> Inventory:
     objects: list[DicomObject] = []
     foreign: list[Path] = []
     directories = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd values are somebody else's business: files are sent as they are
+    with quiet_dicom():
         for path in sorted(p for p in root.rglob("*") if p.is_file()):
             header = _header(path)
             if header is None:

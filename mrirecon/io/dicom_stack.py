@@ -5,7 +5,6 @@ Unlike `read_template` it takes uneven and incomplete stacks, because saying whe
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
 from mrirecon.io.dicom_images import pixel_values
+from mrirecon.io.dicom_quiet import quiet_dicom, whole_number
 from mrirecon.scan.geometry import Geometry
 
 _HEADER = (
@@ -81,8 +81,7 @@ class DicomStack:
             If a file's pixels cannot be decoded.
         """
         volume = np.zeros(self.shape, np.float32)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scanners write values that pydicom remarks on; what is used is checked
+        with quiet_dicom():
             for slot, path in zip(self.slots, self.files, strict=True):
                 volume[slot] = pixel_values(path, dcmread(path))
         return volume
@@ -105,8 +104,7 @@ def read_dicom_stack(folder: str | Path) -> DicomStack:
     root = Path(folder)
     if not root.is_dir():
         raise FormatError(root, "expected a folder with one DICOM series")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_dicom():
         found = _images(root)
         _check(root, found)
         return _stack(root, found)
@@ -140,11 +138,14 @@ def _check(root: Path, found: list[tuple[Path, Dataset]]) -> None:
         raise FormatError(
             root, f"holds {len(series)} series (of {counts} images), expected one; give the folder of the right one"
         )
-    sizes = {(int(h.Rows), int(h.Columns)) for _, h in found}
+    sizes = {(whole_number(p, h, "Rows"), whole_number(p, h, "Columns")) for p, h in found}
     if len(sizes) > 1:
         raise FormatError(root, f"holds images of several sizes {sorted(sizes)}; give one stack at a time")
     for path, header in found:
-        if int(header.get("NumberOfFrames") or 1) > 1 or int(header.get("SamplesPerPixel") or 1) > 1:
+        frames, samples = (
+            whole_number(path, header, k) if header.get(k) else 1 for k in ("NumberOfFrames", "SamplesPerPixel")
+        )
+        if max(frames, samples) > 1:
             raise FormatError(path, "must hold one grey frame; split enhanced or colour files first")
         for keyword, count in _NEEDED:
             _numbers(path, header, keyword, count)

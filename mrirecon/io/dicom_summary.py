@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError
+from mrirecon.io.dicom_quiet import quiet_dicom
 
 _IDENTIFYING = (
     "PatientName",
@@ -48,7 +49,11 @@ def dicom_summary(path: str | Path) -> dict[str, Any]:
     FormatError
         If nothing in it can be read as DICOM.
     """
-    path = Path(path)
+    with quiet_dicom():
+        return _summary(Path(path))
+
+
+def _summary(path: Path) -> dict[str, Any]:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     headers, skipped = [], 0
     for file in files:
@@ -86,9 +91,9 @@ def _series(headers: list[Dataset]) -> dict[str, Any]:
             step = round(float(np.mean(np.diff(along))), 4)
     return {
         "modality": str(first.get("Modality", "")) or None,
-        "images": sum(int(h.get("NumberOfFrames", 1) or 1) for h in headers),
-        "rows": int(first.get("Rows", 0)) or None,
-        "columns": int(first.get("Columns", 0)) or None,
+        "images": sum(_count(h.get("NumberOfFrames")) or 1 for h in headers),
+        "rows": _count(first.get("Rows")),
+        "columns": _count(first.get("Columns")),
         "pixel_spacing_mm_yx": None if spacing is None else [round(float(v), 4) for v in spacing],
         "slice_step_mm": step,
         "slice_thickness_mm": _number(first.get("SliceThickness")),
@@ -105,7 +110,15 @@ def _floats(value: Any, count: int) -> np.ndarray[Any, np.dtype[np.float64]] | N
 
 
 def _number(value: Any) -> float | None:
-    return None if value in (None, "") else float(value)
+    try:
+        return None if value in (None, "") else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number > 0 else None
 
 
 def _towards(direction: np.ndarray[Any, np.dtype[np.float64]]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pydicom.dataset import Dataset
 from mrirecon.errors import FormatError, GeometryError
 from mrirecon.io.dicom_body_part import add_body_part
 from mrirecon.io.dicom_elements import copy_element, derived_uid, item, put
+from mrirecon.io.dicom_quiet import quiet_dicom
 from mrirecon.io.grid import slice_order
 from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.series import ImageSeries
@@ -107,8 +107,7 @@ class Template:
     def copy_into(self, dataset: Dataset) -> None:
         """Patient, study and acquisition attributes; an acquisition value that differs between slices stays out."""
         head = self.slices[0]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # every value is checked again when it is set
+        with quiet_dicom():
             if head.get("SpecificCharacterSet"):  # names must stay equal to the byte, so ours give way
                 _fold_to_ascii(dataset)
                 copy_element(dataset, head, "SpecificCharacterSet")
@@ -210,8 +209,7 @@ def _fold_to_ascii(dataset: Dataset) -> None:
 
 def _pixels(path: Path) -> NDArray[np.float64]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_dicom():
             return np.asarray(dcmread(path).pixel_array, dtype=np.float64)
     except (OSError, ValueError, AttributeError, RuntimeError, NotImplementedError) as error:
         raise FormatError(

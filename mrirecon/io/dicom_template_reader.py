@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
+from mrirecon.io.dicom_quiet import quiet_dicom, whole_number
 from mrirecon.io.dicom_template import ACQUISITION, IDENTITY, Template
 from mrirecon.scan.geometry import Geometry
 from mrirecon.scan.series import ImageSeries
@@ -45,8 +45,7 @@ def read_template(folder: str | Path, series: ImageSeries) -> Template:
     root = Path(folder)
     if not root.is_dir():
         raise FormatError(root, "expected a folder with the scanner's DICOM series")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scanners write values that pydicom remarks on; what is used is checked
+    with quiet_dicom():
         found = list(_headers(root))
         found = _one_series(root, found)
         _same_matrix(root, found, series)
@@ -87,8 +86,9 @@ def _same_matrix(root: Path, found: list[tuple[Path, Dataset]], series: ImageSer
     n_slices, rows, columns = series.image.shape
     _, dy, dx = series.geometry.voxel_size_mm
     wanted: dict[str, Any] = {"slices": n_slices, "rows": rows, "columns": columns}
-    for _, header in found:
-        got = {"slices": len(found), "rows": int(header.Rows), "columns": int(header.Columns)}
+    for path, header in found:
+        size = {key: whole_number(path, header, key.capitalize()) for key in ("rows", "columns")}
+        got = {"slices": len(found), **size}
         if got != wanted:
             raise GeometryError(
                 f"template {root.name}: expected {wanted} as in the image, got {got}; give its own series"

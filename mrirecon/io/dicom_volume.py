@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
 from mrirecon.io.dicom_images import pixel_values
+from mrirecon.io.dicom_quiet import quiet_dicom, whole_number
 from mrirecon.scan.geometry import Geometry
 
 _HEADER = (
@@ -53,8 +53,7 @@ class DicomVolume:
 
     def read(self) -> NDArray[np.float32]:
         """The pixels (z, y, x), rescale slope and intercept applied; `FormatError` if one cannot be decoded."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scanners write values that pydicom remarks on; what is used is checked
+        with quiet_dicom():
             return np.stack([pixel_values(path, dcmread(path)) for path in self.files])
 
 
@@ -67,8 +66,7 @@ def dicom_volumes(files: Iterable[Path]) -> tuple[list[DicomVolume], list[str]]:
         DICOM objects without pixels, are passed over.
     """
     groups: dict[tuple[object, ...], list[tuple[Path, Dataset]]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_dicom():
         for path in sorted(files):
             try:
                 header = dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
@@ -88,11 +86,14 @@ def dicom_volumes(files: Iterable[Path]) -> tuple[list[DicomVolume], list[str]]:
 def _key(header: Dataset) -> tuple[object, ...]:
     directions = _numbers(header, "ImageOrientationPatient", 6)
     rounded = None if directions is None else tuple(np.round(directions, 3) + 0.0)
-    return str(header.get("SeriesInstanceUID", "")), int(header.Rows), int(header.Columns), rounded
+    rows, columns = (int(header.get(k) or 0) if str(header.get(k)).isdigit() else 0 for k in ("Rows", "Columns"))
+    return str(header.get("SeriesInstanceUID", "")), rows, columns, rounded
 
 
 def _volume(group: list[tuple[Path, Dataset]]) -> DicomVolume:
     path, first = group[0]
+    for keyword in ("Rows", "Columns"):
+        whole_number(path, first, keyword)
     if int(first.get("NumberOfFrames", 1) or 1) != 1 or int(first.get("SamplesPerPixel", 1) or 1) != 1:
         raise FormatError(path, "only single-frame grey images are shown; split enhanced or colour images first")
     placed = all(

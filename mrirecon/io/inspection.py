@@ -39,7 +39,7 @@ def describe_scan(scan: Scan) -> dict[str, Any]:
         "phase_encoding_axis": scan.protocol.phase_encoding_axis,
         "noise_scan": None if scan.noise is None else {"samples_per_coil": int(scan.noise.shape[1])},
         "geometry": describe_geometry(scan.geometry),
-        "protocol": _protocol(scan.protocol),
+        "protocol": describe_protocol(scan.protocol),
         "subject": scan.subject.pseudonym,
         "identifiers_present": list(scan.subject.identifiers_present),
         "details": scan.details,
@@ -47,7 +47,7 @@ def describe_scan(scan: Scan) -> dict[str, Any]:
     }
 
 
-def _protocol(protocol: Protocol) -> dict[str, Any]:
+def describe_protocol(protocol: Protocol) -> dict[str, Any]:
     """The acquisition parameters; texts that people type are left out unless they are one of the standard's words."""
     from mrirecon.io.dicom_body_part import defined_part
 

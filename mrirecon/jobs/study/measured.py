@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -21,6 +21,7 @@ from mrirecon.evaluation.study.layout import Layout
 from mrirecon.evaluation.study.records import InputRecord
 from mrirecon.evaluation.undersampling import maps_of
 from mrirecon.io.base import open_scan
+from mrirecon.io.inspection import describe_protocol
 from mrirecon.jobs.assemble import final_grid, to_recon_plane
 from mrirecon.jobs.calibrate import calibrate
 from mrirecon.jobs.planes import PlaneStack, slice_stack, volume_stack
@@ -137,7 +138,7 @@ def prepare_measured(
         coils=scan.n_coils,
         voxel_size_mm=None if _sizes_unknown(scan) else (sizes[0], sizes[1], sizes[2]),
         affine_lps=None if geometry.nominal else affine_of(geometry.affine, order, slices[0]),
-        protocol={name: value for name, value in asdict(scan.protocol).items() if value is not None},
+        protocol={name: value for name, value in describe_protocol(scan.protocol).items() if value is not None},
         limits=_limits(scan, stack, share, complete=complete, reference=label, notes=calibration.notes),
         reference=label,
     )
