@@ -194,9 +194,14 @@ def _compare_positions(ours: Geometry, theirs: Geometry, order: list[int], shape
     )
     allowed = 0.5 * min(ours.voxel_size_mm[1:])
     if moved > allowed:
+        middle = [(n - 1) / 2 for n in shape]
+        beside = float(np.linalg.norm(ours.position(middle) - theirs.position(middle)))
+        turned = (
+            "; the centres agree: its rows or columns run another way, try --view acquired" if beside < allowed else ""
+        )
         raise GeometryError(
             f"the template lies elsewhere: corners are {moved:.2f} mm from those of the image, allowed is "
-            f"{allowed:.2f} mm (half a pixel); give the series of this acquisition"
+            f"{allowed:.2f} mm (half a pixel); give the series of this acquisition{turned}"
         )
 
 

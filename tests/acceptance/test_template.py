@@ -113,6 +113,14 @@ def turned(head: pydicom.Dataset) -> None:
     head.ImageOrientationPatient = [f"{v:.9f}" for v in (*-row, *column)]
 
 
+def reversed_rows(head: pydicom.Dataset) -> None:
+    row, column = np.array(head.ImageOrientationPatient, float).reshape(2, 3)
+    far = np.array(head.ImagePositionPatient, float) + row * 35 * float(head.PixelSpacing[1])
+    far += column * 39 * float(head.PixelSpacing[0])
+    head.ImagePositionPatient = [f"{v:.6f}" for v in far]
+    head.ImageOrientationPatient = [f"{v:.9f}" for v in (*-row, *-column)]
+
+
 def narrower(head: pydicom.Dataset) -> None:
     head.PixelSpacing = [head.PixelSpacing[0], 3.9]
 
@@ -130,6 +138,7 @@ def other_frame(head: pydicom.Dataset) -> None:
     [
         (moved, "lies elsewhere"),
         (turned, "lies elsewhere"),
+        (reversed_rows, "try --view acquired"),
         (narrower, "expected pixel spacing"),
         (other_study, "belongs to another study"),
         (other_frame, "belongs to another frame of reference"),

@@ -23,6 +23,7 @@ from mrirecon.jobs.reconstruct import reconstruct
 from mrirecon.jobs.reporting import Silent
 from mrirecon.training.checkpoint import load_checkpoint
 from tests.acceptance.scans import CENTRE, ScanRecipe, rotation, write_scan
+from tests.privacy.raw_files import identify_xml, leaks
 from tests.serving.mrd import client
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -202,6 +203,8 @@ def test_nothing_that_identifies_anybody_leaves_the_server(server, scan):
     xml = xml.replace(b"<protocolName>head", b"<protocolName>CANARYPROTOCOL", 1)
     assert all(name.encode() in xml.replace(b"-", b"") for name in CANARIES if name != "CANARYTEXT")
     with_names = client.Scan(xml, scan.acquisitions)
+    everywhere = identify_xml(scan.xml.decode()).encode()  # every identifying element of the schema
+    assert leaks(everywhere)
     no_matrix = xml.replace(b"<x>36</x>", b"<x>CANARYID</x>")
     replies = [
         client.ask(server.address, with_names.stream("sense", client.text("CANARYTEXT"))),
@@ -210,14 +213,16 @@ def test_nothing_that_identifies_anybody_leaves_the_server(server, scan):
         client.ask(server.address, client.config_name("sense") + client.header(xml[:-20]) + client.close()),
         client.ask(server.address, client.config_text("CANARYTEXT") + client.close()),
         client.ask(server.address, client.Scan(xml, scan.acquisitions[:9]).stream("sense")),
+        client.ask(server.address, client.Scan(everywhere, scan.acquisitions).stream("sense")),
     ]
-    assert [len(r.images) for r in replies] == [3, 0, 0, 0, 0, 0]
+    assert [len(r.images) for r in replies] == [3, 0, 0, 0, 0, 0, 3]
     assert all(r.closed for r in replies)
     everything = server.log + "".join(
         "\n".join(r.texts) + "".join(i.attribute_string + bytes(i.getHead()).decode("latin-1") for i in r.images)
         for r in replies
     )
     assert [name for name in CANARIES if name in everything.replace("-", "")] == []
+    assert leaks(everything) == []
 
 
 @pytest.mark.parametrize(
