@@ -75,6 +75,7 @@ CONFINED = {
     "cryptography": ("evaluation/readers/key",),  # of the `study` extra: keys of reader studies with a passphrase
     "matplotlib": ("evaluation/plots", "evaluation/report/plots"),  # of the `study` extra: the figures of reports
     "pyarrow": ("evaluation/study/tables",),  # of the `tables` extra: scores.parquet beside scores.csv
+    "dask": ("jobs/study/dask_cluster",),
     "distributed": ("jobs/study/dask_cluster",),  # of the `cluster` extra, with Dask and dask-jobqueue
     "dask_jobqueue": ("jobs/study/dask_cluster",),
     "torchvision": (),

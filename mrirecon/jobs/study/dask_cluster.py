@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from mrirecon.errors import ConfigError, MissingDependencyError
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.jobs.study.context import Batch, Context, Outcome
+from mrirecon.jobs.study.executors import THREAD_VARIABLES
 from mrirecon.jobs.study.worker import run_batch
 
 _MISSING = 'a cluster needs Dask, which is not installed; pip install "mrirecon[cluster]", or use --workers'
@@ -120,19 +122,45 @@ def connect(scheduler: str, *, workers: int, threads: int, reporter: Reporter) -
     return DaskCluster(client, threads, None, max(1, len(found)))
 
 
+def slurm_job(threads: int) -> dict[str, Any]:
+    """What every job is, beside what Dask's configuration says: one worker that runs one cell at a time.
+
+    Parameters
+    ----------
+    threads
+        Of a cell; without this all cores of a job would take a cell each, and each of these all cores.
+    """
+    import dask
+
+    def configured(key: str) -> list[str]:
+        return list(dask.config.get(f"jobqueue.slurm.{key}", None) or [])
+
+    return {
+        "processes": 1,
+        "worker_extra_args": [*configured("worker-extra-args"), "--nthreads", "1"],
+        "job_script_prologue": [
+            *configured("job-script-prologue"),
+            *(f"export {name}={threads}" for name in THREAD_VARIABLES),
+        ],
+    }
+
+
 def _slurm(workers: int, threads: int) -> DaskCluster:
     try:
         from dask_jobqueue import SLURMCluster
         from distributed import Client
     except ImportError as error:
         raise MissingDependencyError(_MISSING.replace("Dask", "dask-jobqueue")) from error
+    if shutil.which("sbatch") is None:
+        raise ConfigError("this machine has no `sbatch`, so no SLURM jobs can be sent; run it on a login node")
     try:
-        cluster = SLURMCluster(processes=1)
+        cluster = SLURMCluster(**slurm_job(threads))
         cluster.scale(jobs=workers)
     except (ValueError, TypeError, OSError) as error:
+        reason = " ".join(str(error).split())
         raise ConfigError(
-            f"SLURM is not described for Dask ({error}); set cores, memory, queue and walltime under jobqueue.slurm in "
-            "~/.config/dask/jobqueue.yaml"
+            f"SLURM is not described for Dask ({reason}); set cores, memory, queue and walltime under jobqueue.slurm "
+            "in ~/.config/dask/jobqueue.yaml"
         ) from error
     return DaskCluster(Client(cluster), threads, cluster, workers)  # type: ignore[no-untyped-call]
 

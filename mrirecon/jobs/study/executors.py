@@ -20,7 +20,7 @@ from mrirecon.jobs.study.worker import run_batch
 ATTEMPTS = 2
 """How often a unit may be under way when its worker dies, before it is a hole."""
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Executor(Protocol):
@@ -227,8 +227,8 @@ def _cause(code: int | None) -> str:
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
     """Thread counts that libraries read when they are loaded."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     try:
         yield
     finally:
