@@ -94,15 +94,27 @@ class Template:
             If study, frame of reference or grids disagree, or a nominal series does not show what the template shows
             in this orientation.
         """
+        self.require(series)
+        if not series.geometry.nominal:
+            return series
         shape = series.image.shape
         order = list(slice_order(series.geometry, shape[0]))
-        self._compare_references(series)
-        if not series.geometry.nominal:
-            _compare_positions(series.geometry, self.geometry, order, shape)
-            return series
         self._compare_pictures(series.image[order])
         geometry = self.geometry if order[0] == 0 else self.geometry.flipped(0, shape[0])
         return replace(series, geometry=geometry)
+
+    def require(self, series: ImageSeries) -> None:
+        """All that can be asked without pixels.
+
+        Raises
+        ------
+        GeometryError
+            If study or frame of reference are others than the raw data say, or a known position disagrees.
+        """
+        self._compare_references(series)
+        if not series.geometry.nominal:
+            order = list(slice_order(series.geometry, series.image.shape[0]))
+            _compare_positions(series.geometry, self.geometry, order, series.image.shape)
 
     def copy_into(self, dataset: Dataset) -> None:
         """Patient, study and acquisition attributes; an acquisition value that differs between slices stays out."""

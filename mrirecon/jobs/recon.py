@@ -19,6 +19,7 @@ from mrirecon.jobs.export import Export, Formats, export
 from mrirecon.jobs.plan import parse_size
 from mrirecon.jobs.reconstruct import Outcome, reconstruct
 from mrirecon.jobs.reporting import Reporter
+from mrirecon.jobs.template_check import require_template
 from mrirecon.scan import Scan
 
 
@@ -73,6 +74,8 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
     reporter.say(f"{path.name}: {scan.format}, {scan.n_coils} coils")
     if options.keep_identifiers:
         scan = identified(scan, reporter)
+    if options.template is not None and options.formats.dicom:
+        require_template(options.template, scan, options.config, slices=options.slices)
     limit = parse_size(options.memory) if options.memory is not None else None
     outcome = reconstruct(
         scan,

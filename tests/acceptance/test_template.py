@@ -147,8 +147,16 @@ def other_frame(head: pydicom.Dataset) -> None:
     ids=lambda v: getattr(v, "__name__", "") if callable(v) else "",
 )
 def test_a_template_that_disagrees_is_refused_in_one_line(
-    change: Any, words: str, raw: Path, scanner: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: Any,
+    words: str,
+    raw: Path,
+    scanner: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Before any work: nobody waits for a reconstruction that cannot be written."""
+    monkeypatch.setattr("mrirecon.jobs.recon.reconstruct", lambda *a, **k: pytest.fail("it began"))
     template = tmp_path / "template"
     shutil.copytree(scanner, template)
     if change is None:
@@ -182,3 +190,24 @@ def test_a_template_whose_identifiers_were_replaced_is_not_asked_for_its_study(
     assert main(["recon", str(raw), "--out", str(out), "--dicom", "--template", str(template), *QUICK]) == 0
     assert pydicom.dcmread(out / "dicom" / "0001.dcm").StudyInstanceUID == "1.2.840.99999.31"
     assert json.loads((out / "provenance.json").read_text())["identifiers"] == {"state": "removed"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        (ScanRecipe(matrix=(4, 30, 36), voxel=(6.0, 4.2, 3.6), exchange=True), ()),
+        (ScanRecipe(matrix=(4, 30, 36), voxel=(6.0, 4.2, 3.6), exchange=True), ("--view", "acquired")),
+        (ScanRecipe(matrix=(4, 40, 36), voxel=(6.0, 3.2, 4.0), encoded_lines=28), ("--slices", "1:3")),
+        (ScanRecipe(matrix=(3, 32, 30), voxel=(6.0, 4.0, 4.0), oversampling=2.0), ("--keep-oversampling",)),
+        (ScanRecipe(matrix=(12, 24, 26), voxel=(9.0, 5.0, 5.5), encoding="3D"), ()),
+        (ScanRecipe(matrix=(12, 24, 26), voxel=(9.0, 5.0, 5.5), encoding="3D"), ("--slices", "3:9")),
+    ],
+    ids=["exchanged", "acquired view", "zero-filled part", "oversampled", "3D", "part of 3D"],
+)
+def test_what_fits_is_not_refused_before_the_work(recipe: ScanRecipe, more: tuple[str, ...], tmp_path: Path) -> None:
+    """The grid that is asked about beforehand is the one that is written."""
+    raw = str(write_scan(tmp_path / "scan.h5", recipe))
+    base = [raw, "--dicom", "--method", "adjoint", *more]
+    assert main(["recon", *base, "--out", str(tmp_path / "first")]) == 0
+    template = ["--template", str(tmp_path / "first" / "dicom")]
+    assert main(["recon", *base, "--out", str(tmp_path / "second"), *template]) == 0
