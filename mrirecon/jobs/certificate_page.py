@@ -15,6 +15,7 @@ from mrirecon.metrics.shift_report import ShiftReport
 
 DATA_QUESTION = "Does the image agree with what was measured?"
 SHIFT_QUESTION = "Is this scan like those that the network was trained on?"
+FAILED_ADVICE = "Do not read these images alone: compare with a classical reconstruction that passes, or scan again."
 _KINDS = {"linear": "linear, no network", "iterative": "iterative, no network", "learned": "learned: a neural network"}
 _SHIFT: dict[str, tuple[str, Tone]] = {
     "usual": ("USUAL", "good"),
@@ -58,8 +59,9 @@ def data_section(result: CertificateResult) -> CertificateSection:
     elif result.p_overall is not None and result.p_overall <= result.false_alarm_rate:
         verdict = "PASS, within tolerance"
     reason = result.sentence.partition(": ")[2]
+    texts = (f"{reason[:1].upper()}{reason[1:]}", *((FAILED_ADVICE,) if result.verdict == "fail" else ()))
     limits = (result.limits,) if result.limits else ()
-    return CertificateSection(DATA_QUESTION, verdict, tone, (f"{reason[:1].upper()}{reason[1:]}",), limits)
+    return CertificateSection(DATA_QUESTION, verdict, tone, texts, limits)
 
 
 def shift_section(shift: ShiftReport | None, *, learned: bool) -> CertificateSection:
@@ -70,7 +72,7 @@ def shift_section(shift: ShiftReport | None, *, learned: bool) -> CertificateSec
         text = "The shift alarm was not run: whether the network suits this scan is not known."
         return CertificateSection(SHIFT_QUESTION, "NOT ASSESSED", "unknown", (text,))
     verdict, tone = _SHIFT[shift.verdict]
-    limits = (shift.limits,) if shift.limits else ()
+    limits = (shift.limits,) if shift.limits and shift.verdict != "not scored" else ()
     return CertificateSection(SHIFT_QUESTION, verdict, tone, (shift.sentence,), limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -13,8 +14,9 @@ from mrirecon.cli import main
 from mrirecon.config.schema import ReconstructionConfig, Sense, Unfolded
 from mrirecon.errors import ConfigError
 from mrirecon.io.provenance import read_provenance
-from mrirecon.jobs.certificate_page import shift_section
+from mrirecon.jobs.certificate_page import FAILED_ADVICE, data_section, shift_section
 from mrirecon.jobs.companions import Companions
+from mrirecon.metrics.certificate import CertificateResult, untested
 from mrirecon.metrics.shift_report import ShiftReport, not_scored
 from tests.acceptance import checks
 from tests.acceptance.scans import ScanRecipe, write_scan
@@ -128,4 +130,16 @@ def test_the_shift_section_never_takes_silence_for_an_answer() -> None:
     section = shift_section(found, learned=True)
     assert (section.verdict, section.tone) == ("UNUSUAL", "bad")
     assert "small lesion" in section.limits[0]
-    assert shift_section(not_scored("of that"), learned=True).tone == "unknown"
+    silent = shift_section(not_scored("of that"), learned=True)
+    assert (silent.tone, silent.limits) == ("unknown", ())
+
+
+def test_a_failure_says_what_to_do() -> None:
+    result = CertificateResult("fail", "FAIL: where k-space was measured, the image differs.", "It cannot.", 0.01)
+    section = data_section(result)
+    assert (section.verdict, section.tone, section.limits) == ("FAIL", "bad", ("It cannot.",))
+    assert section.text == ("Where k-space was measured, the image differs.", FAILED_ADVICE)
+    silent = data_section(untested("no noise"))
+    assert (silent.verdict, silent.tone, silent.limits) == ("NOT TESTED", "unknown", ())
+    tolerated = replace(result, verdict="pass", p_overall=0.0)
+    assert data_section(tolerated).verdict == "PASS, within tolerance"
