@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any, Literal
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.io.atomic import atomic_file
 from mrirecon.records import from_mapping, to_mapping
+from mrirecon.training.shift_card import ShiftCard
 
 SCHEMA = "mrirecon-checkpoint"
 VERSION = 1
 WeightsDtype = Literal["float32", "bfloat16"]
+_NUMBERS = re.compile(r"\[\s+([-+0-9.eE,\s]+?)\s+\]")
 RESEARCH_ONLY = "For research only; not a medical device."
 
 
@@ -144,6 +147,8 @@ class Card:
         Sentences for the reader, such as limits of use.
     uncertainty
         Calibration of the standard deviations, None where there was none.
+    shift
+        Calibration of the shift alarm, None where there was none.
     weights_dtype
         How the weights are stored; they compute in float32.
     weights_sha256, self_test
@@ -166,6 +171,7 @@ class Card:
     metrics: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = (RESEARCH_ONLY,)
     uncertainty: UncertaintyCard | None = None
+    shift: ShiftCard | None = None
     weights_dtype: WeightsDtype = "float32"
     weights_sha256: str = ""
     self_test: SelfTest | None = None
@@ -182,7 +188,7 @@ class Card:
 
 
 def write_card(path: str | Path, card: Card, *, overwrite: bool = False) -> None:
-    """Write a card as indented JSON.
+    """Write a card as indented JSON, lists of numbers on one line.
 
     Raises
     ------
@@ -194,6 +200,7 @@ def write_card(path: str | Path, card: Card, *, overwrite: bool = False) -> None
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"a card must hold plain, finite values: {error}") from error
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found.group(1).split())}]", text)
     with atomic_file(path, overwrite=overwrite) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from mrirecon.training.card import UncertaintyCard
+from mrirecon.training.shift_card import ShiftCard
 
 UNCERTAINTY = "Uncertainty"
 """Heading of the section that `uncertainty_text` fills."""
+SHIFT = "Shift alarm"
+"""Heading of the section that `shift_text` fills."""
 
 
 def uncertainty_text(found: UncertaintyCard) -> str:
@@ -23,6 +26,29 @@ def uncertainty_text(found: UncertaintyCard) -> str:
     if found.trained_on_calibration:
         sentences.append("The weights were trained on these too, so that the factor is rather too small.")
     return " ".join(sentences) + f"\n\nCommand: `{found.command}`"
+
+
+def shift_text(found: ShiftCard) -> str:
+    """What the shift alarm finds, as a paragraph, a table and the command that repeats it."""
+    rows = [
+        f"| {s.group} | {s.auroc:.3f} ({s.low:.3f} to {s.high:.3f}) | {100 * s.detected:.0f} % | {s.scans} of "
+        f"{s.subjects} |"
+        for s in found.separations
+    ]
+    return "\n".join(
+        [
+            f"A scan is unusual if its shift score exceeds {found.threshold:.3g}, as {100 * found.false_alarm_rate:g} "
+            f"% of {len(found.scores)} simulated scans of {_listed(found.subjects)} do, whom the weights did not see.",
+            "Simulated alike from other images (95 % intervals over scans; where there are one or two subjects they do",
+            "not say how other subjects would be told apart):",
+            "",
+            "| group | AUROC | above the threshold | scans, subjects |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            f"Command: `{found.command}`",
+        ]
+    )
 
 
 def with_section(text: str, heading: str, body: str) -> str:

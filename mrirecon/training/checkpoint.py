@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from mrirecon.errors import ConfigError, FormatError
 from mrirecon.io.atomic import atomic_file
 from mrirecon.records import from_mapping
 from mrirecon.training.card import Card, SelfTest, UncertaintyCard, read_card, write_card
-from mrirecon.training.card_text import UNCERTAINTY, uncertainty_text, with_section
+from mrirecon.training.card_text import SHIFT, UNCERTAINTY, shift_text, uncertainty_text, with_section
 from mrirecon.training.models import build_model, model_kind
+from mrirecon.training.shift_card import ShiftCard
 
 STEM = "model"
 _EXPECTED = "self_test.output"
@@ -128,18 +129,27 @@ def record_uncertainty(path: str | Path, found: UncertaintyCard) -> Card:
     FormatError
         If the weights are not those of the card.
     """
+    return _record(path, UNCERTAINTY, uncertainty_text(found), lambda card: replace(card, uncertainty=found))
+
+
+def record_shift(path: str | Path, found: ShiftCard) -> Card:
+    """Write the calibration of the shift alarm into the card of a checkpoint; as `record_uncertainty`."""
+    return _record(path, SHIFT, shift_text(found), lambda card: replace(card, shift=found))
+
+
+def _record(path: str | Path, heading: str, text: str, changed: Callable[[Card], Card]) -> Card:
     if not Path(path).exists():
         raise ConfigError(f"there is no checkpoint at {str(path)!r}; name its folder or its .safetensors file")
     weights = find_checkpoint(path)
     card = read_card(weights.with_suffix(".json"))
     if file_sha256(weights) != card.weights_sha256:
         raise FormatError(weights, f"the SHA-256 of the weights must be {card.weights_sha256}; copy them again")
-    card = replace(card, uncertainty=found)
+    card = changed(card)
     page = weights.with_suffix(".md")
-    text = page.read_text(encoding="utf-8") if page.is_file() else f"# {card.name}\n"
+    before = page.read_text(encoding="utf-8") if page.is_file() else f"# {card.name}\n"
     write_card(weights.with_suffix(".json"), card, overwrite=True)
     with atomic_file(page, overwrite=True) as temporary:
-        temporary.write_text(with_section(text, UNCERTAINTY, uncertainty_text(found)), encoding="utf-8")
+        temporary.write_text(with_section(before, heading, text), encoding="utf-8")
     return card
 
 

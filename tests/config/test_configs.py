@@ -14,7 +14,9 @@ from mrirecon.reconstruction.splitting import ProximalGradient
 from mrirecon.records import from_mapping, to_mapping
 
 FOLDER = Path(__file__).parents[2] / "configs"
-FILES = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith(("train-", "compare-", "study-")))
+FILES = sorted(
+    path for path in FOLDER.glob("*.yaml") if not path.stem.startswith(("train-", "compare-", "study-", "shift-"))
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
