@@ -60,6 +60,8 @@ def add_recon(commands: Commands) -> None:
                          "default sense; asks for it too")  # fmt: skip
     command.add_argument("--keep-identifiers", action="store_true", help="DICOM with the patient and study of the raw "
                          "header, for use inside the hospital; default: none of it is written")  # fmt: skip
+    command.add_argument("--no-shift-alarm", action="store_true", help="unfolded: do not ask the network whether the "
+                         "scan looks like its training")  # fmt: skip
     command.add_argument("--seed", type=int, help="of everything random")
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     command.add_argument("--memory", metavar="SIZE", help="cap, e.g. 4G; fails before the work when too small")
@@ -93,6 +95,7 @@ def run_recon(arguments: argparse.Namespace) -> int:
         memory=arguments.memory,
         overwrite=arguments.overwrite,
         keep_identifiers=arguments.keep_identifiers,
+        shift_alarm=not arguments.no_shift_alarm,
     )
     result = recon_files(arguments.file, arguments.out, options, StandardError())
     if result.failed:

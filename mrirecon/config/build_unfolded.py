@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mrirecon.config.schema import Unfolded
+from mrirecon.diffusion.conditional import ConditionalDenoiser
 from mrirecon.diffusion.parametrisation import ImageKind
 from mrirecon.diffusion.samplers import Churn
 from mrirecon.diffusion.schedule import sampling_levels
@@ -42,6 +43,8 @@ class TrainedMethod:
         Noise levels visited.
     precision
         In which the networks compute.
+    conditional
+        The network itself, for those who ask it about the scan.
     """
 
     method: Reconstructor
@@ -49,6 +52,7 @@ class TrainedMethod:
     card: Card
     levels: tuple[float, ...]
     precision: Precision
+    conditional: ConditionalDenoiser
 
     def doubts(self, sigma: float) -> tuple[str, ...]:
         """What speaks against data with noise `sigma`, in the units of the network: one sentence each."""
@@ -117,7 +121,7 @@ def build_unfolded(choice: Unfolded, *, image: ImageKind, device: torch.device |
         churn=Churn(choice.churn) if choice.churn > 0 else None,
     )
     method = Normalised(sampler) if image == "complex" else sampler
-    return TrainedMethod(method, score.config, card, tuple(levels.tolist()), precision)
+    return TrainedMethod(method, score.config, card, tuple(levels.tolist()), precision, score)
 
 
 def _levels(choice: Unfolded, card: Card, sigma_data: float) -> torch.Tensor:

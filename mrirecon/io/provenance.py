@@ -80,6 +80,8 @@ class Provenance:
         DICOM series that belong to the first, by quantity: identifier and scale factor.
     certificate
         Whether the image agrees with the measured data, and within what limits that is known.
+    shift
+        Whether the scan looks like those that a network was trained on; None without one, or if that was not asked.
     identifiers
         Whether those of the raw header or the template were "removed" or "kept" in the DICOM files, and the names of
         the attributes that were kept; None where no DICOM was written.
@@ -106,6 +108,7 @@ class Provenance:
     network: Mapping[str, Any] | None = None
     companions: Mapping[str, Any] = field(default_factory=dict)
     certificate: Mapping[str, Any] | None = None
+    shift: Mapping[str, Any] | None = None
     identifiers: Mapping[str, Any] | None = None
     timings_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

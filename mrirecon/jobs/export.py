@@ -136,6 +136,7 @@ def export(
                 image=report,
                 spread=None if spread is None or spread_report is None else (spread, spread_report),
                 factor=factor,
+                shift=outcome.shift,
             )
         )
         if formats.samples:
@@ -155,6 +156,7 @@ def export(
             network=_network(outcome),
             companions=beside,
             certificate=to_mapping(outcome.certificate),
+            shift=None if outcome.shift is None else to_mapping(outcome.shift),
             identifiers=report.identifiers if report else None,
             timings_s={name: round(value, 3) for name, value in outcome.seconds.items()},
             warnings=warnings,

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.config.schema import ReconstructionConfig
+from mrirecon.evaluation.shift_profile import ShiftProfile
 from mrirecon.jobs.assemble import to_recon_plane
 from mrirecon.jobs.calibrate import Calibration
 from mrirecon.jobs.maps import MapSource
 from mrirecon.jobs.planes import PlaneStack
+from mrirecon.jobs.shift_alarm import ShiftScorer
 from mrirecon.linalg.fft import fft, ifft
 from mrirecon.metrics.residual_energy import LineAxis, ResidualEnergy, residual_energies
 from mrirecon.mri.coils import root_sum_of_squares
@@ -41,6 +43,8 @@ class PlaneRecord:
         Noise level per real component in the units that the method saw, None if it was not told one.
     energy
         Of the whitened residual, for the certificate; None without maps or without a noise level.
+    shift
+        For the shift alarm; None of planes that are not scored.
     """
 
     iterations: int = 0
@@ -50,6 +54,7 @@ class PlaneRecord:
     scale: float | None = None
     sigma: float | None = None
     energy: ResidualEnergy | None = None
+    shift: ShiftProfile | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +105,8 @@ class PlaneWorker:
         Whether they are layers of the result.
     spread_factor
         Multiplies the standard deviation over the samples.
+    shift
+        Takes profiles for the shift alarm; None for none.
     """
 
     stack: PlaneStack
@@ -114,6 +121,7 @@ class PlaneWorker:
     n_samples: int = 1
     keep_samples: bool = False
     spread_factor: float = 1.0
+    shift: ShiftScorer | None = None
 
     @property
     def n_layers(self) -> int:
@@ -150,7 +158,10 @@ class PlaneWorker:
             layers += [spread, *(magnitudes if self.keep_samples else ())]
         residual = y - operator.forward(result.image)
         record = _record(result, self.sigma, _relative_norm(residual, y))
-        return PlaneResult(torch.stack(layers).numpy(), replace(record, energy=self._energy(residual, y, operator)))
+        record = replace(
+            record, energy=self._energy(residual, y, operator), shift=self._shift(index, y, operator, record.scale)
+        )
+        return PlaneResult(torch.stack(layers).numpy(), record)
 
     def _energy(self, residual: Tensor, y: Tensor, operator: CartesianMRI) -> ResidualEnergy | None:
         """What the certificate needs of this plane; None where nothing can be tested."""
@@ -160,6 +171,13 @@ class PlaneWorker:
         # all planes count lines along one axis, that of the phase encoding; of two, along the rows
         axis: LineAxis = "ky" if self.stack.phase_encoding_axis == "y" else "kx"
         return residual_energies(residual, y, operator, noise=noise, axis=axis)[0]
+
+    def _shift(self, index: int, y: Tensor, operator: CartesianMRI, scale: float | None) -> ShiftProfile | None:
+        """The profile of the plane for the shift alarm, with noise of its own."""
+        if self.shift is None or scale is None:
+            return None
+        generator = plane_generator(self.config.seed + 1, self.first_plane + index)
+        return self.shift.profile(index, y, operator, sigma=self.sigma or 0.0, scale=scale, generator=generator)
 
     def _magnitude(self, image: Tensor) -> Tensor:
         """Complex (set, rows, columns) to a finished magnitude, float32."""

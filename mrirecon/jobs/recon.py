@@ -39,6 +39,7 @@ class ReconOptions:
     memory: str | None = None
     overwrite: bool = False
     keep_identifiers: bool = False
+    shift_alarm: bool = True
     companions: Companions = field(default_factory=Companions)
 
 
@@ -86,6 +87,7 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         device=options.device,
         memory_limit=limit,
         keep_samples=options.formats.samples,
+        with_shift_alarm=options.shift_alarm,
     )
     other = classical_config(options.config, options.companions)
     classical = None
@@ -113,6 +115,8 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         classical=classical,
     )
     reporter.say(f"certificate: {outcome.certificate.sentence}")
+    if outcome.shift is not None and outcome.shift.verdict != "unusual":  # else it is a warning
+        reporter.say(outcome.shift.sentence)
     for note in outcome.notes:
         reporter.say(f"note: {note}")
     for warning in done.warnings:

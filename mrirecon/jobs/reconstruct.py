@@ -27,9 +27,11 @@ from mrirecon.jobs.plan import Plan, make_plan
 from mrirecon.jobs.plane_worker import PlaneRecord, PlaneWorker
 from mrirecon.jobs.planes import PlaneStack, slice_stack, volume_stack
 from mrirecon.jobs.reporting import Reporter
+from mrirecon.jobs.shift_alarm import ShiftScorer, shift_alarm
 from mrirecon.jobs.workspace import Workspace, job_key, workspace
 from mrirecon.memory import release_freed_memory
 from mrirecon.metrics.certificate import CertificateResult
+from mrirecon.metrics.shift_report import ShiftReport
 from mrirecon.mri.mask_card import MaskCard, PhaseEncodingAxis
 from mrirecon.mri.masks import sampling_mask
 from mrirecon.records import from_mapping, to_mapping
@@ -68,6 +70,8 @@ class Outcome:
         What was done and what could not be, one sentence each.
     mask
         Samples of one plane that were used, (rows, columns) of its k-space.
+    shift
+        Whether the scan looks like the training of the network; None without one, or if it was not asked.
     """
 
     series: ImageSeries
@@ -83,6 +87,7 @@ class Outcome:
     samples: tuple[NDArray[np.float32], ...] = ()
     notes: tuple[str, ...] = field(default=())
     mask: NDArray[np.bool_] | None = None
+    shift: ShiftReport | None = None
 
 
 def reconstruct(
@@ -95,6 +100,7 @@ def reconstruct(
     device: str = "cpu",
     memory_limit: int | None = None,
     keep_samples: bool = False,
+    with_shift_alarm: bool = False,
 ) -> Outcome:
     """Reconstruct one scan.
 
@@ -117,6 +123,8 @@ def reconstruct(
         Bytes; raises when the scan cannot be done within it.
     keep_samples
         Return the posterior samples too.
+    with_shift_alarm
+        Ask a network whether the scan looks like its training: a few evaluations more on a few planes.
 
     Raises
     ------
@@ -143,6 +151,7 @@ def reconstruct(
             "network": trained.record() if trained else None,
             "version": __version__,
             "slices": [chosen.start, chosen.stop],
+            "shift_alarm": with_shift_alarm,
         }
     )
     with workspace(out, key) as space:
@@ -169,6 +178,7 @@ def reconstruct(
             n_samples=n_samples,
             keep_samples=keep_samples,
             spread_factor=trained.spread_factor if trained else 1.0,
+            shift=ShiftScorer.of(trained, stack.n_planes) if with_shift_alarm else None,
         )
         prepared = time.perf_counter()
         planes, records = _stream(worker, plan, space, reporter)
@@ -191,6 +201,16 @@ def reconstruct(
         before = geometry, protocol
         for layer, volume in enumerate(volumes):
             volumes[layer], geometry, protocol = reordered(volume, *before, view)
+    shift = None
+    if trained is not None and with_shift_alarm:
+        shift = shift_alarm(
+            [record.shift for record in records if record.shift is not None],
+            trained.card,
+            mask=stack.mask,
+            shape=(stack.shape[-2], stack.shape[-1]),
+            mask_kind=None if card is None else card.kind,
+            field_strength_t=protocol.field_strength_t,
+        )
     made = derivation.derivation(scan, config, calibration, card=card, trained=trained, sha256=sha256, chosen=chosen)
     series = ImageSeries(
         image=volumes[0],
@@ -199,7 +219,11 @@ def reconstruct(
         subject=scan.subject,
         derivation=made,
         description=derivation.description(config, card, trained),
-        warnings=(*derivation.warnings(scan, trained), *_doubts(records, trained)),
+        warnings=(
+            *derivation.warnings(scan, trained),
+            *_doubts(records, trained),
+            *(() if shift is None else shift.warnings),
+        ),
     )
     seconds = {
         "prepare": prepared - started,
@@ -222,6 +246,7 @@ def reconstruct(
         samples=tuple(volumes[2:]),
         notes=notes,
         mask=stack.mask.expand(stack.shape).numpy(),
+        shift=shift,
     )
 
 
