@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,4 @@ def test_a_machine_without_slurm_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp
     (tmp_path / "sbatch").chmod(0o755)
     with pytest.raises(ConfigError, match=r"SLURM is not described for Dask .*jobqueue\.slurm"):
         connect("slurm", workers=2, threads=1, reporter=Silent())
+    gc.collect()  # the cluster that could not be made complains when it is swept, which must not be in another test

@@ -258,7 +258,7 @@ def _is_done(layout: Layout, unit: Unit) -> bool:
 def _failed(layout: Layout, unit: Unit, error: Exception) -> Outcome:
     """The outcome of an error, on disk where that is possible."""
     cause = error.__cause__ if isinstance(error, OutputError) and error.__cause__ is not None else error
-    full = isinstance(cause, OSError) and cause.errno in DISK_FULL
+    full = isinstance(cause, OSError) and (cause.errno in DISK_FULL or _cut_short(cause))
     reason = describe(error)
     if unit.kind != "cell" or isinstance(error, OutputError):
         return Outcome(unit, reason, written=False, disk=full)
@@ -267,6 +267,11 @@ def _failed(layout: Layout, unit: Unit, error: Exception) -> Outcome:
     except OutputError:
         return Outcome(unit, reason, written=False, disk=full)
     return Outcome(unit, reason)
+
+
+def _cut_short(error: OSError) -> bool:
+    """NumPy's word for a disk that became full within an array; it carries no number."""
+    return error.errno is None and " requested and " in str(error)
 
 
 def describe(error: Exception) -> str:
