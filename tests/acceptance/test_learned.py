@@ -281,7 +281,7 @@ def test_samples_wanted_after_an_interruption_are_drawn_again(
 
 def test_the_fast_mode_is_the_posterior_mean_and_writes_no_spread(raw: Path, weights: Path, tmp_path: Path) -> None:
     out = recon(raw, tmp_path / "out", weights, "--npy", "--dicom")
-    assert {p.name for p in out.iterdir()} == {"dicom", "image.npy", "provenance.json"}
+    assert {p.name for p in out.iterdir()} == {"dicom", "dicom_certificate", "image.npy", "provenance.json"}
     assert "1 step, posterior mean in one step" in checks.headers_of(out / "dicom")[0].DerivationDescription
     other = recon(raw, tmp_path / "other", weights, "--npy", "--seed", "9")
     image, again = (np.load(folder / "image.npy") for folder in (out, other))
