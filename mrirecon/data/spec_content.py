@@ -101,7 +101,8 @@ def _stored(reader: Reader, path: Path) -> dict[str, StoredArray]:
 
         open_cfl(path)
     if reader == "mat":
-        return {key: StoredArray(a.shape, a.dtype.name) for key, a in _mat(path).items() if isinstance(a, np.ndarray)}
+        arrays = {key: a for key, a in _mat(path).items() if isinstance(a, np.ndarray)}
+        return {key: StoredArray(a.shape, "struct" if a.dtype.names else a.dtype.name) for key, a in arrays.items()}
     if reader == "npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
