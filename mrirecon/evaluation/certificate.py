@@ -11,7 +11,9 @@ For a linear R, with G = I - A R, d = G^2 y, and what remains of the bias is sec
 d_b = d(A x + n_b, R(A x + n_b)) are then Hutchinson's probes of the trace of the residual operator: their mean squared
 norms are unbiased for tr G^2 (G^2)^H, of every line and coil too, and the products of different draws for tr C^2, the
 variance of a squared norm with covariance C. An image that was altered after the reconstruction, x + e, has
-d = G^2 y - (I + G) A e instead: what the fit would have absorbed shows.
+d = G^2 y - (I + G) A e instead: what the fit would have absorbed shows. It shows best in the image: A^H G^2 y is
+nearly 0, noise and errors of the sensitivities included, as no image explains them, and A^H (I + G) A e is not. So
+A^H d is tested too where A is linear.
 
 Exact false-alarm rate: linear reconstructions run to convergence (or fixed polynomials of A^H A), whose second-order
 bias is below the noise, in white or whitened Gaussian noise of known level. Tikhonov's weight must be small against
@@ -21,6 +23,9 @@ expected.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
 
 import numpy as np
 import torch
@@ -38,10 +43,13 @@ from mrirecon.metrics.residual_energy import (
     measured,
     residual_energies,
 )
-from mrirecon.metrics.residual_noise import ResidualNoise
+from mrirecon.metrics.residual_noise import ResidualNoise, squares
+from mrirecon.operators.base import LinearOperator
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.noise import GaussianNoise
 from mrirecon.reconstruction.base import Reconstructor
+
+_NEGLIGIBLE = 0.01
 
 
 def certify_reconstruction(
@@ -131,13 +139,61 @@ def replica_energies(
 
     with torch.no_grad():
         x = rebuilt(y) if image is None else image
-        energies = residual_energies(corrected(y, x), y, operator, noise=noise, axis=axis)
+        found = corrected(y, x)
+        energies = residual_energies(found, y, operator, noise=noise, axis=axis)
         truth = operator(x)
         draws = []
         for _ in range(n_replicas):
             data = operator.keep_measured(model.noise.sample(truth, space, generator))
             draws.append(corrected(data, rebuilt(data)) * kept)
-    return energies, expected_energies(torch.stack(draws), kept, noise=noise, axis=axis)
+        expected = expected_energies(torch.stack(draws), kept, noise=noise, axis=axis)
+        if not isinstance(operator, LinearOperator):
+            return energies, expected
+        seen = [_in_image(part * kept, operator, noise) for part in (found, y)]
+        of_noise = _in_image(operator.keep_measured(model.noise.sample(0 * truth, space, generator)), operator, noise)
+        return _with_images(
+            energies,
+            expected,
+            *(squares(part).sum(dim=-1).tolist() for part in (*seen, of_noise)),
+            draws=torch.stack([_in_image(draw, operator, noise) for draw in draws]),
+        )
+
+
+def _in_image(residual: Tensor, operator: LinearOperator, noise: ResidualNoise) -> Tensor:
+    """A^H of the residual in units of the noise, shape (plane, pixels), complex128."""
+    image: Tensor = operator.adjoint(noise.white(residual))
+    flat = image.reshape(-1, prod(operator.domain.shape))
+    return flat.to(torch.complex128)
+
+
+def _with_images(
+    energies: tuple[ResidualEnergy, ...],
+    expected: tuple[ExpectedEnergy, ...],
+    found: list[float],
+    data: list[float],
+    of_noise: list[float],
+    *,
+    draws: Tensor,
+) -> tuple[tuple[ResidualEnergy, ...], tuple[ExpectedEnergy, ...]]:
+    """The same with the energies of the image (one number per plane) and of its draws (replica, plane, pixels).
+
+    Nobody minds less than a tenth of the noise in the image: an expectation is at least a hundredth of its energy.
+    """
+    gram = torch.einsum("apx,bpx->pab", draws.conj(), draws).numpy(force=True)
+    mean, variance = _moments(gram)
+    floor = _NEGLIGIBLE * np.array(of_noise)
+    variance = np.where(mean < floor, np.maximum(variance, 2 * floor), variance)
+    mean = np.maximum(mean, floor)
+    return (
+        tuple(
+            replace(energy, image_energy=value, image_data=size)
+            for energy, value, size in zip(energies, found, data, strict=True)
+        ),
+        tuple(
+            replace(level, image_mean=float(m), image_variance=float(v))
+            for level, m, v in zip(expected, mean, variance, strict=True)
+        ),
+    )
 
 
 def expected_energies(
@@ -187,10 +243,10 @@ def expected_energies(
             ExpectedEnergy(
                 float(mean[0]),
                 float(variance[0]),
-                line_mean,
-                line_variance,
-                coil_mean,
-                coil_variance,
+                tuple(line_mean.tolist()),
+                tuple(line_variance.tolist()),
+                tuple(coil_mean.tolist()),
+                tuple(coil_variance.tolist()),
                 replicas=n,
             )
         )

@@ -87,6 +87,7 @@ def _rows(outcome: Outcome, series_number: int | None) -> list[tuple[str, str]]:
         card = outcome.trained.card
         rows += [("Checkpoint", f"{card.name}, SHA-256 {card.weights_sha256}")]
         rows += [("Trained on", ", ".join(entry.name for entry in card.data))]
+    rows += [("Data test", _form(outcome.certificate))] if outcome.certificate.expectation != "none" else []
     rows += [("Acceleration", acceleration(outcome))]
     if outcome.card is not None:
         seed = outcome.card.seed if isinstance(outcome.card.seed, int) else "from the file name"
@@ -97,6 +98,12 @@ def _rows(outcome: Outcome, series_number: int | None) -> list[tuple[str, str]]:
     if not (isinstance(method, Adjoint) and method.combine == "rss"):
         coils += f", {outcome.config.maps.kind} maps"
     return [*rows, ("Coils, noise", f"{coils}, whitening by {outcome.calibration.whitening}")]
+
+
+def _form(result: CertificateResult) -> str:
+    if result.expectation == "bound":
+        return "quick: against an upper bound of the noise"
+    return f"sharp: against {result.replicas} simulated repetitions"
 
 
 def acceleration(outcome: Outcome) -> str:

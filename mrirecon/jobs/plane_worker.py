@@ -14,10 +14,11 @@ from mrirecon.evaluation.shift_profile import ShiftProfile
 from mrirecon.jobs.assemble import to_recon_plane
 from mrirecon.jobs.calibrate import Calibration
 from mrirecon.jobs.maps import MapSource
+from mrirecon.jobs.plane_certificate import CertificateForm, PlaneCertificate, plane_certificate
 from mrirecon.jobs.planes import PlaneStack
 from mrirecon.jobs.shift_alarm import ShiftScorer
 from mrirecon.linalg.fft import fft, ifft
-from mrirecon.metrics.residual_energy import LineAxis, ResidualEnergy, residual_energies
+from mrirecon.metrics.residual_energy import LineAxis
 from mrirecon.mri.coils import root_sum_of_squares
 from mrirecon.mri.partial_fourier import homodyne, partial_fourier, pocs
 from mrirecon.operators.measurement import MeasurementModel
@@ -41,8 +42,8 @@ class PlaneRecord:
         By which a normalising method divided the calibrated data, None for the others.
     sigma
         Noise level per real component in the units that the method saw, None if it was not told one.
-    energy
-        Of the whitened residual, for the certificate; None without maps or without a noise level.
+    certificate
+        Energies of the residual; None without maps, without a noise level, or if it was not asked for.
     shift
         For the shift alarm; None of planes that are not scored.
     """
@@ -53,7 +54,7 @@ class PlaneRecord:
     data_residual: float | None = None
     scale: float | None = None
     sigma: float | None = None
-    energy: ResidualEnergy | None = None
+    certificate: PlaneCertificate | None = None
     shift: ShiftProfile | None = None
 
 
@@ -107,6 +108,8 @@ class PlaneWorker:
         Multiplies the standard deviation over the samples.
     shift
         Takes profiles for the shift alarm; None for none.
+    certificate
+        Form of the data-consistency certificate.
     """
 
     stack: PlaneStack
@@ -122,6 +125,7 @@ class PlaneWorker:
     keep_samples: bool = False
     spread_factor: float = 1.0
     shift: ShiftScorer | None = None
+    certificate: CertificateForm = "quick"
 
     @property
     def n_layers(self) -> int:
@@ -156,21 +160,28 @@ class PlaneWorker:
             magnitudes = torch.stack([self._magnitude((sample * support).cpu()) for sample in result.samples])
             spread = self.spread_factor * standard_deviation(magnitudes)
             layers += [spread, *(magnitudes if self.keep_samples else ())]
-        residual = y - operator.forward(result.image)
-        record = _record(result, self.sigma, _relative_norm(residual, y))
+        record = _record(result, self.sigma, _relative_norm(y - operator.forward(result.image), y))
         record = replace(
-            record, energy=self._energy(residual, y, operator), shift=self._shift(index, y, operator, record.scale)
+            record,
+            certificate=self._certificate(index, result.image, y, operator),
+            shift=self._shift(index, y, operator, record.scale),
         )
         return PlaneResult(torch.stack(layers).numpy(), record)
 
-    def _energy(self, residual: Tensor, y: Tensor, operator: CartesianMRI) -> ResidualEnergy | None:
-        """What the certificate needs of this plane; None where nothing can be tested."""
-        noise = self.calibration.residual_noise
-        if not noise.known or not bool((y != 0).any()):
-            return None
+    def _certificate(self, index: int, image: Tensor, y: Tensor, operator: CartesianMRI) -> PlaneCertificate | None:
+        """What the certificate needs of this plane, with noise of its own; None where nothing can be tested."""
         # all planes count lines along one axis, that of the phase encoding; of two, along the rows
         axis: LineAxis = "ky" if self.stack.phase_encoding_axis == "y" else "kx"
-        return residual_energies(residual, y, operator, noise=noise, axis=axis)[0]
+        return plane_certificate(
+            self.certificate,
+            image,
+            y,
+            operator,
+            method=self.method,
+            noise=self.calibration.residual_noise,
+            axis=axis,
+            seed=plane_generator(self.config.seed + 2, self.first_plane + index).initial_seed(),
+        )
 
     def _shift(self, index: int, y: Tensor, operator: CartesianMRI, scale: float | None) -> ShiftProfile | None:
         """The profile of the plane for the shift alarm, with noise of its own."""

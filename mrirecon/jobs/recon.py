@@ -17,6 +17,7 @@ from mrirecon.jobs.batch import BatchResult, output_folders, run_batch
 from mrirecon.jobs.companions import Companions, classical_config
 from mrirecon.jobs.export import Export, Formats, export
 from mrirecon.jobs.plan import parse_size
+from mrirecon.jobs.plane_certificate import CertificateForm
 from mrirecon.jobs.reconstruct import Outcome, reconstruct
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.jobs.template_check import require_template
@@ -40,6 +41,7 @@ class ReconOptions:
     overwrite: bool = False
     keep_identifiers: bool = False
     shift_alarm: bool = True
+    certificate: CertificateForm = "quick"
     companions: Companions = field(default_factory=Companions)
 
 
@@ -88,6 +90,7 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
         memory_limit=limit,
         keep_samples=options.formats.samples,
         with_shift_alarm=options.shift_alarm,
+        certificate=options.certificate,
     )
     other = classical_config(options.config, options.companions)
     classical = None
@@ -102,6 +105,7 @@ def recon_file(path: Path, out: Path, options: ReconOptions, reporter: Reporter)
             slices=options.slices,
             device=options.device,
             memory_limit=limit,
+            certificate="none" if options.certificate == "none" else "quick",
         )
     done = export(
         outcome,

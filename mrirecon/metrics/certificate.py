@@ -14,10 +14,12 @@ What noise leaves depends on how the image was made, because it was fitted to th
 ``replicas``
     The average over data simulated from the image itself and reconstructed the same way, see
     `evaluation.certificate`: the trace of the residual operator, found at random, for linear reconstructions. Then the
-    test is as sharp as the data allow.
+    test is as sharp as the data allow, and one family more is tested: what the residual r leaves in the image, A^H r.
+    Errors of the sensitivities leave residuals that no image explains, for which A^H r is nearly 0, as it is for the
+    noise of a fit; what was added to an image or left out of it stays, and so stands out of both.
 
-The overall test and the families of slices, lines and coils share the false-alarm rate (weighted Bonferroni); within
-a family findings are corrected by Holm. So the verdict errs at most at the stated rate, and so do the findings.
+The overall test and the families of slices, lines, coils and images share the false-alarm rate (weighted Bonferroni);
+within a family findings are corrected by Holm. So the verdict errs at most at the stated rate, and so do the findings.
 
 References
 ----------
@@ -42,7 +44,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.errors import ConfigError, ShapeError
-from mrirecon.metrics.certificate_families import ExpectedEnergy, Finding, Planes, coils, holm, lines, slices
+from mrirecon.metrics.certificate_families import (
+    ExpectedEnergy,
+    Finding,
+    Planes,
+    coils,
+    holm,
+    images,
+    lines,
+    slices,
+)
 from mrirecon.metrics.certificate_words import limits_sentence, untested_sentence, verdict_sentence
 from mrirecon.metrics.residual_energy import LineAxis, ResidualEnergy, residual_energies
 from mrirecon.metrics.residual_noise import ResidualNoise, upper_tail
@@ -50,7 +61,7 @@ from mrirecon.operators.base import ForwardOperator
 
 Floats = NDArray[np.float64]
 SHARE_OF_THE_WHOLE = 0.8
-"""Of the false-alarm rate, for the overall test; the families of slices, lines and coils share the rest."""
+"""Of the false-alarm rate, for the overall test; the families of slices, lines, coils and images share the rest."""
 LISTED = 100
 """Findings that are listed, the clearest first; all are counted."""
 
@@ -82,12 +93,14 @@ class CertificateResult:
         Of the misfit: the verdict is ``fail`` at or below `false_alarm_rate`, or where lines are empty.
     p_overall
         Of the sum over everything alone, by noise alone.
-    tolerance
-        Systematic misfit that was let pass, relative to the data.
+    tolerance, image_tolerance
+        Systematic misfit that was let pass, relative to the data; and of A^H of the residual.
     degrees_of_freedom
         Of the overall test.
     unexplained
         Norm of the misfit beyond its expectation, relative to that of the data: how much it matters.
+    image_unexplained
+        The same of A^H of the residual in the worst slice; None where it is not tested.
     samples, planes, measured_share
         Complex samples, planes, and the measured share of k-space.
     axis
@@ -111,8 +124,10 @@ class CertificateResult:
     p_value: float | None = None
     p_overall: float | None = None
     tolerance: float = 0.0
+    image_tolerance: float = 0.0
     degrees_of_freedom: float | None = None
     unexplained: float | None = None
+    image_unexplained: float | None = None
     samples: int = 0
     planes: int = 0
     measured_share: float | None = None
@@ -177,6 +192,7 @@ def certificate(
     planes: Planes = "slices",
     numbers: Sequence[int] | None = None,
     tolerance: float = 0.0,
+    image_tolerance: float = 0.0,
 ) -> CertificateResult:
     """The certificate from sums over every plane.
 
@@ -195,6 +211,8 @@ def certificate(
     tolerance
         Systematic misfit that is let pass, relative to the data: imperfect maps and regularisation leave some per cent
         in real scans, far more than the noise of bright lines. At 0 noise alone decides.
+    image_tolerance
+        The same for A^H of the residual, to which errors of the maps contribute little.
 
     Raises
     ------
@@ -205,8 +223,9 @@ def certificate(
     """
     if not 0 < false_alarm_rate < 1:
         raise ConfigError(f"`false_alarm_rate` must be between 0 and 1, got {false_alarm_rate}")
-    if not 0 <= tolerance < 1:
-        raise ConfigError(f"`tolerance` must be from 0 to below 1, got {tolerance}")
+    for name, value in (("tolerance", tolerance), ("image_tolerance", image_tolerance)):
+        if not 0 <= value < 1:
+            raise ConfigError(f"`{name}` must be from 0 to below 1, got {value}")
     if not energies or len({(e.axis, len(e.coil_energy)) for e in energies}) != 1:
         raise ShapeError(f"planes with the same coils and axis of lines are needed, got {len(energies)} planes")
     replicas = None if expected is None else expected[0].replicas
@@ -226,13 +245,16 @@ def certificate(
     if np.isnan(whole):
         reason = f"{noise.samples} noise samples are too few for {n_channels} channels"
         return untested(reason, false_alarm_rate=false_alarm_rate, source=noise.source)
-    reference = [r.with_tolerance(e, tolerance) for r, e in zip(reference, energies, strict=True)]
+    reference = [r.with_tolerance(e, tolerance, image_tolerance) for r, e in zip(reference, energies, strict=True)]
     allowed = sum(r.mean for r in reference), sum(r.variance for r in reference)
     beyond = float(tail(np.array([total]), np.array(allowed[:1]), np.array(allowed[1:]), n_channels)[0])
     axis = energies[0].axis if planes == "slices" else "kz" if energies[0].axis == "ky" else "ky"
     families = [lines(energies, reference, tail, planes=planes), coils(energies, reference, tail)]
     if planes == "slices" and len(energies) > 1:
         families.append(slices(energies, reference, tail))
+    of_images = images(energies, reference, tail, planes=planes)
+    if of_images:
+        families.append(of_images)
     share = (1 - SHARE_OF_THE_WHOLE) / len(families)
     corrected = [beyond / SHARE_OF_THE_WHOLE]
     findings: list[Finding] = []
@@ -267,6 +289,7 @@ def certificate(
             empty_lines=empty,
             tolerance=tolerance,
             by_noise=whole > false_alarm_rate,
+            image_unexplained=_worst_image(energies, expected),
             bound=expected is None,
         ),
         limits=limits_sentence(share_measured, noise.source, bound=expected is None),
@@ -280,8 +303,10 @@ def certificate(
         p_value=p_value,
         p_overall=whole,
         tolerance=tolerance,
+        image_tolerance=image_tolerance if of_images else 0.0,
         degrees_of_freedom=2 * mean**2 / variance,
         unexplained=unexplained,
+        image_unexplained=_worst_image(energies, expected),
         samples=samples,
         planes=len(energies),
         measured_share=share_measured,
@@ -290,6 +315,15 @@ def certificate(
         n_findings=len(findings),
         empty_lines=empty,
     )
+
+
+def _worst_image(energies: Sequence[ResidualEnergy], expected: Sequence[ExpectedEnergy] | None) -> float | None:
+    found = [
+        sqrt(max(0.0, energy.image_energy - level.image_mean) / energy.image_data)
+        for energy, level in zip(energies, expected or (), strict=expected is not None)
+        if energy.image_energy is not None and level.image_mean is not None and energy.image_data
+    ]
+    return max(found, default=None)
 
 
 def _numbered(finding: Finding, numbers: Sequence[int], *, p_value: float) -> Finding:

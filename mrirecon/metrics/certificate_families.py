@@ -24,27 +24,27 @@ class Finding:
     Parameters
     ----------
     kind
-        ``slice``, ``line`` or ``coil``.
+        ``slice``, ``line``, ``coil``, or ``image``: what the residual leaves in the image, A^H r.
     index
-        0 is the first; of a line, its position on the axis `CertificateResult.axis`.
+        0 is the first; of a line, its position on the axis `CertificateResult.axis`; 0 of images.
     plane
-        Slice of a line; None where lines are summed over all planes.
+        Slice of a line or image; None where they are summed over all planes.
     ratio
         Misfit over its expectation.
     p_value
         Corrected for the family (Holm) and for its share of the false-alarm rate.
     """
 
-    kind: Literal["slice", "line", "coil"]
+    kind: Literal["slice", "line", "coil", "image"]
     index: int
     plane: int | None
     ratio: float
     p_value: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ExpectedEnergy:
-    """Mean and variance that the sums of one plane have when nothing but noise is left.
+    """Mean and variance that the sums of one plane have when nothing but noise is left; ready for JSON.
 
     Parameters
     ----------
@@ -54,43 +54,59 @@ class ExpectedEnergy:
         Of its lines and of its coils.
     replicas
         Draws behind the means; None if they are known.
+    image_mean, image_variance
+        Of A^H of the residual; None where it is not tested.
     """
 
     mean: float
     variance: float
-    line_mean: Floats
-    line_variance: Floats
-    coil_mean: Floats
-    coil_variance: Floats
+    line_mean: tuple[float, ...]
+    line_variance: tuple[float, ...]
+    coil_mean: tuple[float, ...]
+    coil_variance: tuple[float, ...]
     replicas: int | None = None
+    image_mean: float | None = None
+    image_variance: float | None = None
 
     @classmethod
     def of_noise(cls, energy: ResidualEnergy) -> ExpectedEnergy:
         """Of white noise: 2 N and 4 N for N complex samples."""
-        lines = 2.0 * np.array(energy.line_samples, dtype=np.float64)
-        coils = np.full(len(energy.coil_energy), 2.0 * energy.coil_samples)
-        return cls(float(lines.sum()), 2 * float(lines.sum()), lines, 2 * lines, coils, 2 * coils)
+        lines = tuple(2.0 * n for n in energy.line_samples)
+        coils = (2.0 * energy.coil_samples,) * len(energy.coil_energy)
+        return cls(sum(lines), 2 * sum(lines), lines, _times(2, lines), coils, _times(2, coils))
 
-    def with_tolerance(self, energy: ResidualEnergy, tolerance: float) -> ExpectedEnergy:
+    def with_tolerance(self, energy: ResidualEnergy, tolerance: float, image_tolerance: float = 0.0) -> ExpectedEnergy:
         """The same with a systematic misfit of a share `tolerance` of the data in the plane and in each of its parts.
 
         A fixed misfit of energy e makes chi-square noncentral: it adds e to the mean and 4 e to the variance. Weak
         lines and coils are allowed what average ones are, as errors of smooth maps spread over neighbouring lines.
         """
-        if tolerance == 0:
-            return self
         line, coil = (np.asarray(v, dtype=np.float64) for v in (energy.line_data, energy.coil_data))
         line, coil = (tolerance**2 * np.maximum(v, v.mean()) for v in (line, coil))
         whole = tolerance**2 * energy.data_energy
+        image_mean, image_variance = self.image_mean, self.image_variance
+        if image_mean is not None and image_variance is not None and energy.image_data is not None:
+            allowed = image_tolerance**2 * energy.image_data
+            image_mean, image_variance = image_mean + allowed, image_variance + 4 * allowed
         return replace(
             self,
             mean=self.mean + whole,
             variance=self.variance + 4 * whole,
-            line_mean=self.line_mean + line,
-            line_variance=self.line_variance + 4 * line,
-            coil_mean=self.coil_mean + coil,
-            coil_variance=self.coil_variance + 4 * coil,
+            line_mean=_plus(self.line_mean, line),
+            line_variance=_plus(self.line_variance, 4 * line),
+            coil_mean=_plus(self.coil_mean, coil),
+            coil_variance=_plus(self.coil_variance, 4 * coil),
+            image_mean=image_mean,
+            image_variance=image_variance,
         )
+
+
+def _plus(values: tuple[float, ...], more: Floats) -> tuple[float, ...]:
+    return tuple((np.asarray(values, dtype=np.float64) + more).tolist())
+
+
+def _times(factor: float, values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(factor * value for value in values)
 
 
 def lines(
@@ -102,8 +118,8 @@ def lines(
     values = np.array(
         [
             np.concatenate([np.asarray(e.line_energy, dtype=np.float64) for e in energies]),
-            np.concatenate([r.line_mean for r in expected]),
-            np.concatenate([r.line_variance for r in expected]),
+            np.concatenate([np.asarray(r.line_mean, dtype=np.float64) for r in expected]),
+            np.concatenate([np.asarray(r.line_variance, dtype=np.float64) for r in expected]),
         ]
     )
     if planes == "readout":
@@ -136,6 +152,26 @@ def slices(energies: Sequence[ResidualEnergy], expected: Sequence[ExpectedEnergy
     mean, variance = np.array([r.mean for r in expected]), np.array([r.variance for r in expected])
     found = tail(values, mean, variance, energies[0].samples // energies[0].coil_samples)
     return [Finding("slice", i, None, float(values[i] / mean[i]), float(p)) for i, p in enumerate(found)]
+
+
+def images(
+    energies: Sequence[ResidualEnergy], expected: Sequence[ExpectedEnergy], tail: Tail, *, planes: Planes
+) -> list[Finding]:
+    """What the residual leaves in the image of every slice, or in the volume; nothing where it was not computed."""
+    found = [(e.image_energy, r.image_mean, r.image_variance) for e, r in zip(energies, expected, strict=True)]
+    known = [(energy, mean, variance) for energy, mean, variance in found
+             if energy is not None and mean is not None and variance is not None]  # fmt: skip
+    if len(known) < len(found):
+        return []
+    values = np.array(known, dtype=np.float64).T
+    if planes == "readout":
+        values = values.sum(axis=1, keepdims=True)
+    single = values.shape[1] == 1
+    p_values = tail(values[0], values[1], values[2], energies[0].samples // energies[0].coil_samples)
+    return [
+        Finding("image", 0, None if single else i, float(value / mean), float(p))
+        for i, (value, mean, p) in enumerate(zip(values[0], values[1], p_values, strict=True))
+    ]
 
 
 def holm(p_values: Floats) -> Floats:

@@ -22,6 +22,7 @@ def verdict_sentence(
     empty_lines: int = 0,
     tolerance: float = 0.0,
     by_noise: bool = True,
+    image_unexplained: float | None = None,
     bound: bool = False,
 ) -> str:
     """What was found; numbers first in words, then as figures.
@@ -38,6 +39,8 @@ def verdict_sentence(
         Lines of the mask without data.
     tolerance, by_noise
         Systematic misfit that is let pass, and whether noise alone explains what there is.
+    image_unexplained
+        What the misfit leaves in the image of the worst slice beyond its expectation, relative to the data.
     bound
         Whether the false-alarm rate is an upper bound only.
     """
@@ -54,7 +57,8 @@ def verdict_sentence(
     if not failed:
         return (
             f"PASS: where k-space was measured, the image agrees with the measurement as well as the noise allows "
-            f"({figures}; a faultless image would fail in {'at most ' * bound}{100 * false_alarm_rate:.3g} % of scans)."
+            f"({figures}; a faultless image would fail in {'at most ' * (bound or tolerance > 0)}"
+            f"{100 * false_alarm_rate:.3g} % of scans)."
         )
     if empty_lines:
         return (
@@ -66,6 +70,8 @@ def verdict_sentence(
         size = "in the sum over everything it is hidden by the noise"
     else:
         size = f"the difference is {size}"
+    if image_unexplained is not None and any(kind == "image" for kind, _, _ in findings):
+        size += f"; the image itself lacks or adds up to {100 * image_unexplained:.2g} % of the signal"
     return (
         f"FAIL: where k-space was measured, the image differs from the measurement by more than noise"
         f"{f' and the {100 * tolerance:.2g} % that are let pass' if tolerance else ''} ({figures}); "
@@ -85,6 +91,8 @@ def limits_sentence(measured_share: float, noise_source: str, *, bound: bool) ->
         )
     if bound:
         sentences.append("The image was fitted to the same data, which hides errors that the fit has adapted to.")
+    else:
+        sentences.append("Changes that the method makes to its own image every time count as its bias, not as errors.")
     return " ".join(sentences)
 
 
@@ -99,6 +107,9 @@ def _places(findings: Sequence[Place], axis: str) -> str:
     found = [index for kind, index, _ in findings if kind == "slice"]
     if found:
         parts.append(f"slice{'s' * (len(found) > 1)} {_listed(found)}")
+    found = [plane for kind, _, plane in findings if kind == "image" and plane is not None]
+    if found:
+        parts.append(f"the image{'s' * (len(found) > 1)} of slice{'s' * (len(found) > 1)} {_listed(found)}")
     by_slice: dict[int | None, list[int]] = {}
     for kind, index, plane in findings:
         if kind == "line":

@@ -36,6 +36,8 @@ class ResidualEnergy:
         Measured share of the samples of the grid.
     empty_lines
         Positions that the mask calls measured and where the data are exactly 0 in every coil, which noise never is.
+    image_energy, image_data
+        Sums of squares of A^H of the residual and of the data; None where they were not asked for.
     """
 
     axis: LineAxis
@@ -48,6 +50,8 @@ class ResidualEnergy:
     coil_data: tuple[float, ...]
     share: float
     empty_lines: tuple[int, ...] = ()
+    image_energy: float | None = None
+    image_data: float | None = None
 
     @property
     def energy(self) -> float:

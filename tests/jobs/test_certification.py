@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pydicom
 import pytest
 import torch
 from torch import Tensor
@@ -49,6 +50,38 @@ def test_without_noise_or_phase_nothing_is_tested(raw: Path, tmp_path: Path) -> 
     result = certified(raw, tmp_path / "rss", "--method", "adjoint", "--combine", "rss")
     assert result.verdict == "not tested"
     assert "root sum of squares" in result.sentence
+
+
+def test_the_sharp_form_says_what_it_costs_and_found(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = certified(raw, tmp_path / "out", "--accelerate", "2", "--certificate", "sharp", "--dicom")
+    printed = capsys.readouterr().err
+    assert "sharp certificate: 6 simulated repetitions of the scan, 13 reconstructions more of every plane" in printed
+    assert f"certificate: {result.sentence}" in printed
+    assert (result.verdict, result.expectation, result.replicas) == ("pass", "replicas", 6)
+    assert result.expected is not None
+    assert result.expected < 0.9, "the fit has adapted to noise, which the sharp form knows"
+    assert result.misfit is not None
+    assert result.misfit > 1.2, "estimated sensitivities: more than noise, within the tolerance"
+    assert result.image_unexplained is not None
+    assert result.image_unexplained < 0.005, "but no image explains that misfit, and so it is not in the image"
+    again = certified(raw, tmp_path / "again", "--accelerate", "2", "--certificate", "sharp")
+    assert again == result, "its noise comes from the seed"
+    comments = str(pydicom.dcmread(tmp_path / "out" / "dicom_certificate" / "0001.dcm"))
+    assert "sharp: against 6 simulated repetitions" in comments
+
+
+def test_the_sharp_form_works_for_the_network(raw: Path, tmp_path: Path) -> None:
+    learned = ("--method", "unfolded", "--accelerate", "2", "--slices", "1:3", "--no-shift-alarm")
+    result = certified(raw, tmp_path / "out", *learned, "--certificate", "sharp")
+    assert (result.verdict, result.expectation) == ("pass", "replicas")
+
+
+def test_no_certificate_is_no_pass(raw: Path, tmp_path: Path) -> None:
+    result = certified(raw, tmp_path / "out", "--certificate", "none")
+    assert result.verdict == "not tested"
+    assert "no certificate was asked for" in result.sentence
 
 
 @dataclass(frozen=True)
