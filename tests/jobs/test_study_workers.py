@@ -79,7 +79,7 @@ def test_a_cell_that_kills_every_worker_is_a_hole(alone: tuple[Path, Path], monk
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # of the sockets and event loops of a cluster that loses workers
+@pytest.mark.filterwarnings("ignore")  # of the sockets and event loops of a cluster that loses workers
 def test_a_cluster_that_loses_a_worker_gives_the_same(
     alone: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
