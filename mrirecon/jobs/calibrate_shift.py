@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def calibrate_shift(
     command: str,
     device: str = "cpu",
 ) -> tuple[ShiftCalibration, Card]:
-    """Profile all scans, fit, choose the threshold, and write ``shift.json`` into `out`.
+    """Profile all scans, fit, choose the threshold, and write ``shift.json`` and ``profiles.json`` into `out`.
 
     Returns
     -------
@@ -179,38 +179,30 @@ def calibrate_shift(
             found += profiled(scans, f"{group.name}, measured", group.scans * len(group.specs))
         return found
 
-    calibration = shift_calibration(
-        config,
-        fitted=simulated(config.fitted),
-        usual=[scan for group in config.usual for scan in simulated(group)],
-        shifted=[scan for group in config.shifted for scan in simulated(group)],
-        measured_usual=measured(config.measured_usual),
-        measured_shifted=measured(config.measured_shifted),
-        command=command,
-    )
+    sets = {
+        "fitted": simulated(config.fitted),
+        "usual": [scan for group in config.usual for scan in simulated(group)],
+        "shifted": [scan for group in config.shifted for scan in simulated(group)],
+        "measured_usual": measured(config.measured_usual),
+        "measured_shifted": measured(config.measured_shifted),
+    }
+    calibration = shift_calibration(config, sets, command=command)
     content: dict[str, Any] = {
         "checkpoint_sha256": trained.card.weights_sha256,
         "config": to_mapping(config),
         **to_mapping(calibration),
     }
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_file(out / "shift.json", overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for name, value in (("shift.json", content), ("profiles.json", to_mapping(sets))):
+        with atomic_file(out / name, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     return calibration, trained.card
 
 
-def shift_calibration(
-    config: ShiftConfig,
-    *,
-    fitted: list[Profiled],
-    usual: list[Profiled],
-    shifted: list[Profiled],
-    measured_usual: list[Profiled],
-    measured_shifted: list[Profiled],
-    command: str,
-) -> ShiftCalibration:
-    """The calibration that profiles give; parameters as the groups of `ShiftConfig`."""
-    model = FeatureModel.fit(*_features(fitted))
+def shift_calibration(config: ShiftConfig, sets: Mapping[str, list[Profiled]], *, command: str) -> ShiftCalibration:
+    """The calibration that five sets of profiles give, named as in `calibrate_shift`."""
+    usual, measured_usual = sets["usual"], sets["measured_usual"]
+    model = FeatureModel.fit(*_features(sets["fitted"]))
 
     def scores(scans: list[Profiled]) -> Floats:
         features = np.array([scan.profile.features for scan in scans])
@@ -249,14 +241,14 @@ def shift_calibration(
         subjects=tuple(subjects),
         contrast=(round(min(contrasts), 3), round(max(contrasts), 3)),
         field_strength_t=config.field_strength_t,
-        separations=separations(shifted),
+        separations=separations(sets["shifted"]),
         command=command,
     )
     alarms = {
         group: float(np.mean(scores([scan for scan in measured_usual if scan.group == group]) > threshold))
         for group in dict.fromkeys(scan.group for scan in measured_usual)
     }
-    return ShiftCalibration(card, separations(measured_shifted), false_alarms, alarms)
+    return ShiftCalibration(card, separations(sets["measured_shifted"]), false_alarms, alarms)
 
 
 def _parts(groups: tuple[ShiftGroup, ...]) -> list[tuple[str, str]]:

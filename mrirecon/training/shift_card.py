@@ -80,11 +80,6 @@ class ShiftCard:
     def __post_init__(self) -> None:
         if not 0 < self.false_alarm_rate < 1 or not self.scores or list(self.scores) != sorted(self.scores):
             raise ConfigError("a shift calibration needs 0 < false_alarm_rate < 1 and rising scores")
-        if len(self.usual.coefficients) != 2 * len(self.levels) * (len(self.bands) + 1):
-            raise ConfigError(
-                f"{len(self.levels)} levels and {len(self.bands) + 1} bands make "
-                f"{2 * len(self.levels) * (len(self.bands) + 1)} features, the model has {len(self.usual.coefficients)}"
-            )
 
     def score(self, features: Floats, log_acceleration: Floats, log_noise: Floats) -> Floats:
         """Scores of profiles, features (scan, feature); see `shift_score`."""

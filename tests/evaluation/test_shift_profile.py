@@ -1,18 +1,23 @@
 """Profiles of Gaussian priors, whose actual and promised errors are known in closed form."""
 
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
 
-from mrirecon.diffusion.conditional import ConditionalDenoiser
 from mrirecon.errors import ConfigError
-from mrirecon.evaluation.shift_profile import contrast, frequency_bands, shift_profile
+from mrirecon.evaluation.shift_profile import (
+    QUANTILES,
+    contrast,
+    denoising_errors,
+    frequency_bands,
+    intensities,
+    outline,
+    shift_profile,
+)
 from mrirecon.linalg.fft import fft
 from mrirecon.linalg.space import Space
 from mrirecon.operators.mri import cartesian_mri
-from mrirecon.priors.base import Denoiser
 from mrirecon.priors.gaussian import GaussianPrior
 from tests.acceptance.networks import tiny_score
 
@@ -31,48 +36,29 @@ def prior(exponent):
     return GaussianPrior.stationary(torch.zeros(SPACE.shape, dtype=torch.complex64), power(exponent), space=SPACE)
 
 
-@dataclass(frozen=True)
-class Known(ConditionalDenoiser):
-    """Returns a given image while data are bound, and a Gaussian prior without any."""
-
-    image: torch.Tensor
-    prior: Denoiser
-
-    def bind(self, y, model):
-        return self.prior if not bool((y != 0).any()) else lambda x, sigma: self.image
-
-
 def operator(mask=None):
     mask = torch.ones(1, 1, dtype=torch.bool) if mask is None else mask
     return cartesian_mri(mask, torch.ones(1, *SHAPE, dtype=torch.complex64))
 
 
-def profile_of(image, denoiser, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.ones(1, *SHAPE, dtype=torch.complex64)
-    return shift_profile(
-        Known(image, denoiser), y, operator(), sigma=0.02, levels=LEVELS, bands=BANDS, generator=generator
-    )
-
-
 def averaged(exponent, denoiser, n=60):
     """Means of actual error and of the promised one over images of one prior and their noise, (level, band)."""
-    total = torch.zeros(2, len(LEVELS), len(BANDS) + 1)
+    total = torch.zeros(2, len(LEVELS), len(BANDS) + 1, dtype=torch.float64)
     for i in range(n):
         image = prior(exponent).sample(generator=torch.Generator().manual_seed(i))
-        actual, ratio = torch.tensor(profile_of(image, denoiser, seed=100 + i).features).reshape(total.shape)
-        total += torch.stack([actual.exp(), (actual - ratio).exp()])
+        noise = torch.Generator().manual_seed(100 + i)
+        total += torch.stack(denoising_errors(denoiser, image, levels=LEVELS, bands=BANDS, generator=noise))
     return total / n
 
 
 def by_band(values):
-    return torch.tensor([float(values[0][b == BAND].mean()) for b in range(len(BANDS) + 1)])
+    return torch.stack([values[0][b == BAND].double().mean() for b in range(len(BANDS) + 1)])
 
 
 def test_errors_are_those_of_the_closed_form():
     """With gains g of the prior q and the spectrum v of p: actual (1-g)^2 v / s^2 + g^2, promised g."""
     actual, promised = averaged(1.5, prior(1.0))
-    v, w = power(1.5), power(1.0)
+    v, w = power(1.5).double(), power(1.0).double()
     for i, s in enumerate(LEVELS):
         g = w / (w + s * s)
         assert torch.allclose(actual[i], by_band((1 - g) ** 2 * v / s**2 + g**2), rtol=0.02)
@@ -98,7 +84,7 @@ def test_it_needs_the_undersampled_data_alone_and_repeats_itself():
     )
     assert first == again
     assert first.features != other.features
-    assert len(first.features) == 2 * len(LEVELS) * (len(BANDS) + 1)
+    assert len(first.features) == 2 * len(LEVELS) * (len(BANDS) + 1) + len(QUANTILES) + 5
     assert first.log_acceleration == pytest.approx(math.log(80 / 27))
     assert first.log_noise == pytest.approx(math.log(0.02))
 
@@ -107,6 +93,35 @@ def test_two_map_sets_and_missing_levels_are_refused():
     with pytest.raises(ConfigError, match="one map set"):
         shift_profile(tiny_score(), torch.ones(1, *SHAPE, dtype=torch.complex64), operator(), sigma=0.1, levels=(),
                       bands=BANDS, generator=torch.Generator())  # fmt: skip
+
+
+def test_intensities_are_quantiles_of_the_object():
+    picture = torch.zeros(100, 100)
+    picture[:50] = torch.linspace(0.2, 1.0, 5000).reshape(50, 100)
+    found = intensities(picture)
+    top = 0.2 + 0.8 * 0.98
+    expected = [math.log((0.2 + 0.8 * q) / top) for q in QUANTILES]
+    assert found[:-1] == pytest.approx(expected, abs=0.01)
+    assert found[-1] == pytest.approx(math.log(0.5))
+    assert intensities(3 * picture) == pytest.approx(found), "whatever the units"
+    assert intensities(torch.zeros(4, 4)) == (0.0,) * 6
+
+
+def test_the_outline_knows_discs_holes_edges_and_bright_rims():
+    y, x = torch.meshgrid(torch.arange(128.0) - 64, torch.arange(128.0) - 64, indexing="ij")
+    radius = (y**2 + x**2).sqrt()
+    solid, edge, spread, extent = outline((radius < 40).float())
+    assert solid == pytest.approx(0.0, abs=0.03)
+    assert edge == 0.0
+    assert (spread, extent) == (pytest.approx(0.0, abs=0.08), pytest.approx(0.0, abs=0.01))
+    ring = outline(((radius < 40) & (radius > 20)).float())
+    assert ring[0] == pytest.approx(math.log(0.75), abs=0.1)
+    long = outline(((y**2 / 4 + x**2).sqrt() < 25).float())
+    assert long[3] == pytest.approx(math.log(2), abs=0.03)
+    assert outline(torch.ones(64, 64))[1] > math.log(1.9)
+    rim = outline((radius < 40) * (1 + (radius / 10) ** 2))
+    assert rim[2] > 0.1
+    assert outline(torch.zeros(8, 8)) == (0.0,) * 4
 
 
 def test_bands_and_contrast():

@@ -29,7 +29,7 @@ from tests.acceptance.scans import ScanRecipe, write_scan
 
 ROOT = Path(__file__).parents[2]
 LEVELS, BANDS = (0.1, 0.3), (0.5,)
-N_FEATURES = 8
+N_FEATURES = 2 * len(LEVELS) * (len(BANDS) + 1) + 10
 TRAINING = {
     "objective": {"kind": "score", "levels": {"p_mean": -1.2, "p_std": 1.2, "high_share": 0.0}},
     "data": {
@@ -64,11 +64,13 @@ def profiles(n, seed, *, shift=0.0, group="head", subjects=("anna", "bert")):
 def calibration():
     return shift_calibration(
         config(false_alarm_rate=0.1),
-        fitted=profiles(200, 1),
-        usual=profiles(300, 2),
-        shifted=[*profiles(60, 3, shift=3.0, group="knee", subjects=("k",)), *profiles(60, 4, group="same")],
-        measured_usual=profiles(100, 5, group="scanner"),
-        measured_shifted=profiles(40, 6, shift=3.0, group="phantom"),
+        {
+            "fitted": profiles(200, 1),
+            "usual": profiles(300, 2),
+            "shifted": [*profiles(60, 3, shift=3.0, group="knee", subjects=("k",)), *profiles(60, 4, group="same")],
+            "measured_usual": profiles(100, 5, group="scanner"),
+            "measured_shifted": profiles(40, 6, shift=3.0, group="phantom"),
+        },
         command="none",
     )
 
@@ -231,9 +233,9 @@ def command(raw, out, weights, *more):
 def checkpoint(folder, threshold):
     """A tiny network whose card knows no features as usual: every scan is far off, and `threshold` decides."""
     write_checkpoint(folder, training=TRAINING)
-    scans = profiles(60, 1)
-    found = shift_calibration(config(), fitted=scans, usual=profiles(60, 2), shifted=[], measured_usual=[],
-                              measured_shifted=[], command="none")  # fmt: skip
+    sets = {"fitted": profiles(60, 1), "usual": profiles(60, 2)}
+    others = {name: [] for name in ("shifted", "measured_usual", "measured_shifted")}
+    found = shift_calibration(config(), {**sets, **others}, command="none")
     record_shift(folder, replace(found.card, threshold=threshold))
     return folder
 
