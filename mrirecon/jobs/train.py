@@ -27,7 +27,7 @@ from mrirecon.jobs.recon import require_device
 from mrirecon.jobs.reporting import Reporter, Silent
 from mrirecon.jobs.training_monitor import Monitor, stop_requests
 from mrirecon.records import to_mapping
-from mrirecon.training.card import RESEARCH_ONLY, Card, DataCard
+from mrirecon.training.card import RESEARCH_ONLY, STARTED_FROM, Card, DataCard
 from mrirecon.training.checkpoint import load_checkpoint
 from mrirecon.training.distributed import World, local_device, process_group
 from mrirecon.training.loop import Ending, train
@@ -254,7 +254,7 @@ def make_card(
     start: Start,
 ) -> Card:
     """The card of the averaged weights as they are now."""
-    origin = (f"Started from the weights with SHA-256 {start.sha256}.",) if start.sha256 else ()
+    origin = (f"{STARTED_FROM} {start.sha256}.",) if start.sha256 else ()
     return Card(
         name=config.name,
         model=to_mapping(config.model),
@@ -270,7 +270,8 @@ def make_card(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         software=software_versions(),
         metrics=metrics,
-        notes=(RESEARCH_ONLY, *origin),
+        notes=(RESEARCH_ONLY,),
+        history=origin,
         weights_dtype=config.monitoring.weights_dtype,
     )
 

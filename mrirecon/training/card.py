@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ VERSION = 1
 WeightsDtype = Literal["float32", "bfloat16"]
 _NUMBERS = re.compile(r"\[\s+([-+0-9.eE,\s]+?)\s+\]")
 RESEARCH_ONLY = "For research only; not a medical device."
+STARTED_FROM = "Started from the weights with SHA-256"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ class Card:
     metrics
         Figures by name, for example of the last validation.
     notes
-        Sentences for the reader, such as limits of use.
+        Limits of use: sentences that reach the reader of every image.
+    history
+        Where the weights come from, such as other weights: for the reader of the card alone.
     uncertainty
         Calibration of the standard deviations, None where there was none.
     shift
@@ -170,6 +173,7 @@ class Card:
     software: dict[str, str]
     metrics: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = (RESEARCH_ONLY,)
+    history: tuple[str, ...] = ()
     uncertainty: UncertaintyCard | None = None
     shift: ShiftCard | None = None
     weights_dtype: WeightsDtype = "float32"
@@ -226,6 +230,10 @@ def read_card(path: str | Path) -> Card:
         problem = f"expected card version {VERSION}, got {content.get('schema_version')}; use a matching program"
         raise FormatError(path, problem, key="schema_version")
     try:
-        return from_mapping(Card, {k: v for k, v in content.items() if not k.startswith("schema")})
+        card = from_mapping(Card, {k: v for k, v in content.items() if not k.startswith("schema")})
     except ConfigError as error:
         raise FormatError(path, f"the card is not valid: {error}") from error
+    # cards that were written before they had a history hold it among the notes
+    origins = tuple(note for note in card.notes if note.startswith(STARTED_FROM))
+    notes = tuple(note for note in card.notes if note not in origins)
+    return replace(card, notes=notes, history=(*origins, *card.history))

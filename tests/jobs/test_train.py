@@ -248,9 +248,9 @@ def test_fine_tuning_starts_from_the_weights_of_a_checkpoint(finished, tmp_path,
     before, after = load_checkpoint(whole), load_checkpoint(out)
     for name, value in before.module.named_parameters():
         torch.testing.assert_close(dict(after.module.named_parameters())[name], value, rtol=1e-6, atol=1e-9)
-    assert before.card.weights_sha256 in after.card.notes[-1]
+    assert before.card.weights_sha256 in after.card.history[-1]
     assert train(slow, out, "--steps", "2") == 0
-    assert before.card.weights_sha256 in load_checkpoint(out).card.notes[-1]
+    assert before.card.weights_sha256 in load_checkpoint(out).card.history[-1]
     capsys.readouterr()
     assert train(slow, out, "--steps", "3", "--start", str(out)) == 2
     assert "did not start from" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from mrirecon.networks.unet import CompactConfig
 from mrirecon.reconstruction.unfolding import ReleasedUpdate, UnfoldedConfig
 from mrirecon.records import to_mapping
 from mrirecon.training import checkpoint as module_under_test
-from mrirecon.training.card import Card, DataCard, UncertaintyCard, read_card
+from mrirecon.training.card import Card, DataCard, UncertaintyCard, read_card, write_card
 from mrirecon.training.checkpoint import find_checkpoint, load_checkpoint, record_uncertainty, save_checkpoint
 from mrirecon.training.models import build_model, model_kind
 
@@ -182,6 +182,23 @@ def test_released_checkpoints_load_and_may_be_released():
     for name in module_under_test.released_checkpoints():
         card = load_checkpoint(name).card
         assert card.releasable, name
+        assert not [note for note in card.notes if "SHA-256" in note], "where weights come from is no limit of use"
+
+
+def test_where_weights_come_from_is_history_in_old_cards_too(folder):
+    origin = f"Started from the weights with SHA-256 {'ab' * 32}."
+    path = folder / "model.json"
+    content = json.loads(path.read_text())
+    del content["history"]
+    path.write_text(json.dumps({**content, "notes": ["For research only.", origin, "Heads only."]}))
+    card = read_card(path)
+    assert card.notes == ("For research only.", "Heads only.")
+    assert card.history == (origin,)
+    write_card(path, card, overwrite=True)
+    assert read_card(path) == card, "once moved it stays"
+    del content["notes"]
+    path.write_text(json.dumps(content))
+    assert read_card(path).history == ()
 
 
 def test_a_number_that_is_not_finite_is_not_written(tmp_path):
