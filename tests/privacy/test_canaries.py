@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import ImageDraw
 
 from mrirecon.cli import main
 from tests.privacy.raw_files import FORMATS, Raw, leaks
@@ -20,6 +23,7 @@ class Case:
     raw: Raw
     out: Path
     printed: str
+    drawn: tuple[str, ...]
 
 
 @pytest.fixture(scope="module", params=list(FORMATS))
@@ -30,10 +34,22 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         written: list[str] = []
         for stream in ("stdout", "stderr"):
             patch.setattr(f"sys.{stream}.write", written.append, raising=False)
+        drawn: list[str] = []
+        patch.setattr(ImageDraw.ImageDraw, "text", recording(ImageDraw.ImageDraw.text, drawn))
         everything = ("--dicom", "--nifti", "--png", "--npy", "--method", "sense", "--iterations", "3")
         status = main(["recon", str(raw.path), "--out", str(folder / "out"), *everything, *raw.options])
     assert status == 0, "".join(written)
-    return Case(raw, folder / "out", "".join(written))
+    return Case(raw, folder / "out", "".join(written), tuple(drawn))
+
+
+def recording(draw: Callable[..., Any], drawn: list[str]) -> Callable[..., Any]:
+    """A pen that remembers what it wrote into pictures."""
+
+    def text(self: Any, xy: Any, words: str, *arguments: Any, **named: Any) -> Any:
+        drawn.append(words)
+        return draw(self, xy, words, *arguments, **named)
+
+    return text
 
 
 def contents(path: Path) -> list[bytes]:
@@ -58,6 +74,15 @@ def test_no_output_file_holds_one(case: Case) -> None:
 def test_nothing_is_printed(case: Case) -> None:
     assert len(case.printed) > 100
     assert leaks(case.printed) == []
+
+
+def test_nothing_is_burned_into_a_picture(case: Case) -> None:
+    """Pixels cannot be searched, so every word that was drawn is; lines are joined, as a name may be wrapped."""
+    assert (case.out / "certificate.png").is_file()
+    assert (case.out / "dicom_certificate" / "0001.dcm").is_file()
+    assert {"Certificate of a reconstruction", "Warnings"} & set(case.drawn)
+    for joint in ("", " ", "\n"):
+        assert leaks(joint.join(case.drawn)) == []
 
 
 def test_the_record_says_that_identifiers_were_removed(case: Case) -> None:
