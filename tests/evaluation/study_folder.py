@@ -56,6 +56,8 @@ class SyntheticStudy:
         Cell name to reason.
     missing
         Names of cells that were not run.
+    settings
+        More keys of the study's configuration, as they are asked for; nothing is computed differently.
     n_metrics
         Of the preset "study".
     scored
@@ -74,6 +76,7 @@ class SyntheticStudy:
     missing: tuple[str, ...] = ()
     limits: tuple[str, ...] = ("simulated from magnitude images: the phase is made up", "coil maps are simulated")
     report: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     n_metrics: int = 6
     scored: bool = True
     description: str = "Synthetic ellipses."
@@ -110,7 +113,12 @@ def write_study(folder: Path, study: SyntheticStudy = SyntheticStudy()) -> Path:
         description=study.description,
         command="mrirecon study run synthetic.yaml --out DIR",
         versions={"mrirecon": "0.1.0", "numpy": np.__version__, "python": "3.11"},
-        config={"name": "synthetic study", "methods": list(study.methods), "report": dict(study.report)},
+        config={
+            "name": "synthetic study",
+            "methods": list(study.methods),
+            "report": dict(study.report),
+            **study.settings,
+        },
         cells=tuple(planned),
     )
     _write(layout.study, to_mapping(record))

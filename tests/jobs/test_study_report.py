@@ -215,6 +215,14 @@ def test_only_prospective_scans(tmp_path: Path) -> None:
     assert "undersampling is retrospective" not in words.lower()
 
 
+def test_a_metric_that_was_asked_for_and_is_not_there(tmp_path: Path) -> None:
+    asked = {"metrics": {"preset": "study", "lpips": True}}
+    page, _ = report(tmp_path / "a", replace(SMALL, settings=asked, subjects=("s1",)))
+    assert "LPIPS was asked for and is not here" in words_of(page)
+    page, _ = report(tmp_path / "b", replace(SMALL, subjects=("s1",)))
+    assert "LPIPS" not in words_of(page)
+
+
 def test_wrong_choices_are_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no study"):
         write_report(tmp_path, Silent())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mrirecon.evaluation.report.columns import is_prospective, masks_of, settings_of, subject_of
 from mrirecon.evaluation.report.data import ReportData
@@ -140,11 +140,24 @@ def limits_section(data: ReportData) -> Markup:
     unknown = [r.name for r in records if r.affine_lps is None]
     if unknown:
         lines.append(f"Geometry is unknown for {_of(unknown, records)}: left and right cannot be told.")
+    if _lpips_is_missing(data):
+        lines.append(
+            "LPIPS was asked for and is not here: its network could not be loaded where the study ran. Give the file "
+            "of the AlexNet features as --lpips, with a torchvision that fits torch, and run the study again."
+        )
     lines.append(
         "Scores are averages over images. A lesion may vanish while they hardly change; what a change means for a "
         "diagnosis only readers can say."
     )
     return section("Limits", "limits", bullets(lines), crimes, _inputs_table(records))
+
+
+def _lpips_is_missing(data: ReportData) -> bool:
+    metrics = data.results.config.get("metrics")
+    if not isinstance(metrics, Mapping) or metrics.get("lpips") is not True:
+        return False
+    scored = [cell for cell in data.results.cells if cell.scores and not is_prospective(data.results, cell.key)]
+    return bool(scored) and not any(s.definition.name == "lpips" for cell in scored for s in cell.scores)
 
 
 def _inputs_table(records: tuple[InputRecord, ...]) -> Markup:
