@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mrirecon.config.study_schema import StudyConfig
 from mrirecon.errors import MrireconError
-from mrirecon.evaluation.method_choices import Learned
+from mrirecon.evaluation.method_choices import GuidedDPS, Learned
 from mrirecon.jobs.plan import PROCESS_BYTES, format_size
 from mrirecon.jobs.planes import COMPLEX_BYTES
 from mrirecon.jobs.reporting import Reporter
@@ -92,6 +92,6 @@ def _network_bytes(config: StudyConfig, pixels: int) -> int:
             if isinstance(model, VarNetConfig | ImageUnetConfig):
                 needed = classic_unet_bytes(model.chans, pixels)
             else:
-                needed = activation_bytes(model.network, pixels)
+                needed = activation_bytes(model.network, pixels, gradient=isinstance(choice, GuidedDPS))
             features = max(features, needed)
     return weights + features
