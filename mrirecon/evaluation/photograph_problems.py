@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Literal
 from zlib import crc32
 
-import numpy as np
 import torch
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from mrirecon.data.photographs import read_photographs
@@ -21,6 +18,7 @@ from mrirecon.data.spec import load_data_spec, split_files
 from mrirecon.data.volumes import data_root
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.evaluation.problems import Case, Problem, evenly_spaced
+from mrirecon.io.kernel import read_kernels
 from mrirecon.linalg.space import Space
 from mrirecon.operators.base import LinearOperator
 from mrirecon.operators.image import bicubic_downsampling, block_average, blur, image_space
@@ -128,7 +126,7 @@ class ImageProblems:
 def photograph_cases(problems: ImageProblems, specs: Path, root: str | Path | None) -> tuple[Case, ...]:
     """The cases of photographs, picture by picture; see `mri_problems.simulated_cases`."""
     folder = data_root(root)
-    kernels = None if problems.kernels is None else read_kernels(folder / problems.kernels)
+    kernels = None if problems.kernels is None else motion_kernels(folder / problems.kernels)
     cases: list[Case] = []
     for spec_name in problems.specs:
         spec = load_data_spec(specs / f"{spec_name}.yaml")
@@ -213,24 +211,19 @@ def task_of(setting: ImageSetting) -> RestorationTask:
     return {**restoration_tasks(), **unseen_tasks()}[setting.task]
 
 
-def read_kernels(path: Path) -> tuple[Tensor, ...]:
+def motion_kernels(path: Path) -> tuple[Tensor, ...]:
     """The motion kernels of a file, (y, x), of sum 1: those that are not symmetric about their centre.
 
-    The file holds a cell array ``kernels`` of two-dimensional arrays, as ``kernels_12.mat`` of the USRNet authors does
-    (four isotropic, four anisotropic Gaussians, four of motion).
+    Beside ``Levin09.mat`` this takes ``kernels_12.mat`` of the USRNet authors (four isotropic, four anisotropic
+    Gaussians, four of motion).
 
     Raises
     ------
     FormatError
         If it cannot be read or holds no motion kernel.
     """
-    try:
-        content: Mapping[str, object] = loadmat(path)
-    except (OSError, ValueError, NotImplementedError, MatReadError) as error:
-        raise FormatError(path, f"cannot be read as a MATLAB file of version 5 ({error})") from error
-    found = np.asarray(content.get("kernels", np.empty(0, object)), dtype=object).ravel()
-    kernels = [torch.from_numpy(np.asarray(k, np.float64)) for k in found if np.ndim(k) == 2]
-    moving = tuple((k / k.sum()).float() for k in kernels if _is_motion(k))
+    kernels = [torch.from_numpy(kernel) for kernel in read_kernels(path)]
+    moving = tuple(k for k in kernels if _is_motion(k))
     if not moving:
         raise FormatError(path, f"holds no motion kernel among its {len(kernels)}", key="kernels")
     return moving

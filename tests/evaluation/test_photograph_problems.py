@@ -16,8 +16,8 @@ from mrirecon.evaluation.photograph_problems import (
     ImageProblems,
     ImageSetting,
     degraded_problem,
+    motion_kernels,
     photograph_cases,
-    read_kernels,
     unseen_tasks,
 )
 from mrirecon.operators.image import bicubic_downsampling, image_space
@@ -146,18 +146,19 @@ def test_only_motion_kernels_are_taken_from_a_file(tmp_path: Path) -> None:
     cells = np.empty((1, 2), dtype=object)
     cells[0, 0], cells[0, 1] = spot, path
     savemat(tmp_path / "kernels.mat", {"kernels": cells})
-    (found,) = read_kernels(tmp_path / "kernels.mat")
+    (found,) = motion_kernels(tmp_path / "kernels.mat")
     torch.testing.assert_close(found, torch.from_numpy(path / path.sum()).float())
     cells[0, 1] = spot
     savemat(tmp_path / "spots.mat", {"kernels": cells})
     with pytest.raises(FormatError, match="no motion kernel"):
-        read_kernels(tmp_path / "spots.mat")
+        motion_kernels(tmp_path / "spots.mat")
     (tmp_path / "text.mat").write_text("not a MATLAB file")
     with pytest.raises(FormatError, match=r"text\.mat"):
-        read_kernels(tmp_path / "text.mat")
+        motion_kernels(tmp_path / "text.mat")
 
 
 @pytest.mark.data
 def test_the_shared_kernels_are_four_of_motion() -> None:
-    kernels = read_kernels(shared("images/kernels/kernels_12.mat"))
+    kernels = motion_kernels(shared("images/kernels/kernels_12.mat"))
     assert [tuple(k.shape) for k in kernels] == [(25, 25)] * 4
+    assert len(motion_kernels(shared("images/kernels/Levin09.mat"))) == 8

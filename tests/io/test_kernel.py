@@ -1,12 +1,13 @@
 """Kernels from files: NumPy, MATLAB, pictures; scaled to the sum 1."""
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
 from mrirecon.errors import FormatError
-from mrirecon.io.kernel import read_kernel
+from mrirecon.io.kernel import read_kernel, read_kernels
 from tests.io.shared_data import shared
 
 KERNEL = np.array([[0, 1, 2], [3, 4, 5], [0, 1, 0], [9, 0, 0.0]])
@@ -29,6 +30,23 @@ def test_matlab_matrices_and_cells(tmp_path):
     np.testing.assert_allclose(read_kernel(tmp_path / "cells.mat", number=1), KERNEL[:2] / 15)
     with pytest.raises(FormatError, match="holds 2 kernels"):
         read_kernel(tmp_path / "cells.mat", number=2)
+
+
+def test_matlab_of_version_7_3(tmp_path):
+    """Stored as HDF5: axes the other way round, cells by reference; text and empty arrays beside them."""
+    with h5py.File(tmp_path / "new.mat", "w", userblock_size=512) as file:
+        store = file.create_group("#refs#")
+        first, second = (store.create_dataset(n, data=k.T) for n, k in (("a", KERNEL), ("b", KERNEL[:2])))
+        empty = store.create_dataset("e", data=np.zeros((1, 2), np.uint64))
+        empty.attrs["MATLAB_empty"] = np.uint8(1)
+        cells = file.create_dataset("kernels", (3, 1), dtype=h5py.ref_dtype)
+        cells[:, 0] = [first.ref, empty.ref, second.ref]
+        text = file.create_dataset("note", data=np.ones((4, 2), np.uint16))
+        text.attrs["MATLAB_class"] = np.bytes_("char")
+    one, two = read_kernels(tmp_path / "new.mat")
+    np.testing.assert_allclose(one, KERNEL / 25)
+    np.testing.assert_allclose(two, KERNEL[:2] / 15)
+    np.testing.assert_array_equal(read_kernel(tmp_path / "new.mat", number=1), two)
 
 
 def test_a_picture(tmp_path):
@@ -74,5 +92,5 @@ def test_published_kernels():
         kernel = read_kernel(folder / "kernels_12.mat", number=number)
         assert kernel.shape == (25, 25)
         assert kernel.sum() == pytest.approx(1, abs=1e-5)
-    with pytest.raises(FormatError, match=r"7\.3"):
-        read_kernel(folder / "Levin09.mat")
+    sizes = [kernel.shape[0] for kernel in read_kernels(folder / "Levin09.mat")]
+    assert sizes == [19, 17, 15, 27, 13, 21, 23, 23]
