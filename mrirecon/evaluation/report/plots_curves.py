@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
@@ -20,6 +21,8 @@ DODGE = 0.012
 """Shift between the markers of neighbouring methods, in logarithms of R, so that intervals do not hide each other."""
 
 MOST_PER_ROW = 3
+LINE_LETTERS = 100
+"""Of headings that fit side by side over the whole width."""
 
 
 def plot_quality(
@@ -61,7 +64,7 @@ def plot_subjects(
             else:
                 _subject_lines(axis, found.curve, look[found.method])
                 heading = f"{found.method}, {counted(len(found.curve.subjects), 'subject')}"
-            _label_axes(axis, column, heading)
+            _label_axes(axis, column, wrapped(heading, n_columns))
         figure.supylabel(_quantity(column), fontsize=7.5)
         figure.suptitle(title, fontsize=8.5)
         return finished(
@@ -92,13 +95,18 @@ def plot_differences(
                 _say(axis, "nothing paired")
             else:
                 _subject_lines(axis, found.curve, look[found.method])
-            _label_axes(axis, column, f"{found.method} minus {baseline}")
+            _label_axes(axis, column, wrapped(f"{found.method} minus {baseline}", n_columns))
         unit = f", {column.measure.unit}" if column.measure.unit else ""
         figure.supylabel(f"difference in {column.label}{unit}", fontsize=7.5)
         figure.suptitle(title, fontsize=8.5)
         return finished(
             figure, name, f"{title}: difference in {column.label} from {baseline}, a line per subject, by method."
         )
+
+
+def wrapped(heading: str, n_columns: int) -> str:
+    """A heading in as many lines as it needs over one of so many panels side by side."""
+    return textwrap.fill(heading, LINE_LETTERS // n_columns)
 
 
 def _mean_line(axis: Any, curve: SubjectCurve, look: Look, shift: float) -> None:

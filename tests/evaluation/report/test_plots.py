@@ -7,12 +7,13 @@ from io import BytesIO
 from xml.etree import ElementTree
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from mrirecon.evaluation.report.findings import MethodCurve, difference_curves, quality_curves
-from mrirecon.evaluation.report.plots_curves import plot_differences, plot_quality, plot_subjects
+from mrirecon.evaluation.report.plots_curves import plot_differences, plot_quality, plot_subjects, wrapped
 from mrirecon.evaluation.report.plots_readers import plot_reader_scores
-from mrirecon.evaluation.report.plots_style import deviation_palette, error_palette, looks
+from mrirecon.evaluation.report.plots_style import DOUBLE_COLUMN, deviation_palette, drawing, error_palette, looks
 from tests.evaluation.report.test_findings import LOSS, OPTIONS, column
 from tests.jobs.test_study_report import READERS
 
@@ -48,6 +49,18 @@ def test_differences_show_zero_and_the_margin() -> None:
     margin = plot_differences(scores, curves, look, baseline="a", name="d", title="D", margin=0.02)
     assert plain.svg.count(b"#b00020") == 0
     assert margin.svg.count(b"#b00020") == 2
+
+
+def test_long_names_stay_over_their_panel() -> None:
+    """The longest line that is drawn, as wide as the figure divided by its panels at most."""
+    name = "unfolded, N = 8, mean of 8 samples, checkpoint mri-small"
+    lines = wrapped(f"{name} minus cg-sense-with-tikhonov-regularisation", 4).splitlines()
+    assert len(lines) > 2
+    assert "".join(lines).replace(" ", "") == f"{name}minuscg-sense-with-tikhonov-regularisation".replace(" ", "")
+    with drawing() as figure_class:
+        figure = figure_class(figsize=(DOUBLE_COLUMN, 2.0), dpi=100)
+        drawn = figure.text(0, 0, max(lines, key=len), fontsize=8.0)
+        assert drawn.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width < 100 * DOUBLE_COLUMN / 4
 
 
 def test_sixteen_methods_look_different() -> None:
