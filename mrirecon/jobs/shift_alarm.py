@@ -100,7 +100,8 @@ def shift_alarm(
     found = cues(profiles, card, mask=mask, shape=shape, mask_kind=mask_kind, field_strength_t=field_strength_t)
     calibration = card.shift
     if calibration is None:
-        return not_scored(f"the card of {card.name} holds no calibration of it", checkpoint=card.name, cues=found)
+        reason = f"{card.name} is not calibrated for it (its card holds no calibration)"
+        return not_scored(reason, checkpoint=card.name, cues=found)
     if not profiles:
         return not_scored("no plane could be scored (empty, or two map sets)", checkpoint=card.name, cues=found)
     scores = calibration.score(

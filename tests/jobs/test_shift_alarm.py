@@ -161,7 +161,7 @@ def test_without_calibration_or_planes_there_is_no_score_and_no_all_clear(calibr
     assert alarm(card, []).verdict == "not scored"
     bare = alarm(replace(card, shift=None), profiles(3, 1))
     assert (bare.verdict, bare.score) == ("not scored", None)
-    assert "holds no calibration" in bare.sentence
+    assert "tiny is not calibrated" in bare.sentence
     assert [cue.name for cue in bare.cues] == ["mask"], "an equispaced mask is seen in any case"
     with pytest.raises(ConfigError, match="needs a score"):
         ShiftReport("usual", "?")
