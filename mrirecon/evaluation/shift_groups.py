@@ -17,7 +17,7 @@ from mrirecon.data.spec import DataSpec, load_data_spec, split_files
 from mrirecon.data.volumes import Volume, read_volumes
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.evaluation.measured_problems import whitened
-from mrirecon.evaluation.undersampling import MRISetting, drawn_mask, maps_of
+from mrirecon.evaluation.undersampling import MRISetting, drawn_mask, estimated_maps
 from mrirecon.io.base import open_scan
 from mrirecon.linalg.fft import fft, ifft
 from mrirecon.mri.coils import root_sum_of_squares
@@ -136,8 +136,8 @@ def group_volumes(spec: DataSpec, split: str, root: Path) -> tuple[Volume, ...]:
 
 
 def _as_for_a_user(group: str, subject: str, y: Tensor, mask: Tensor, sigma: float) -> ShiftScan:
-    """The scan with maps and intensity scale from its undersampled data."""
-    operator = cartesian_mri(mask, maps_of(y, mask))
+    """The scan with maps and intensity scale from its undersampled data: of a single coil, too, as `recon` does it."""
+    operator = cartesian_mri(mask, estimated_maps(y, mask))
     scale = float(intensity_scale(y, operator))
     return ShiftScan(group, subject, y / scale, operator, sigma / scale)
 
