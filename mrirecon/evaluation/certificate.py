@@ -142,11 +142,11 @@ def replica_energies(
         found = corrected(y, x)
         energies = residual_energies(found, y, operator, noise=noise, axis=axis)
         truth = operator(x)
-        draws = []
-        for _ in range(n_replicas):
+        draws = found.new_empty(n_replicas, *found.shape)
+        for draw in draws:
             data = operator.keep_measured(model.noise.sample(truth, space, generator))
-            draws.append(corrected(data, rebuilt(data)) * kept)
-        expected = expected_energies(torch.stack(draws), kept, noise=noise, axis=axis)
+            draw.copy_(corrected(data, rebuilt(data)) * kept)
+        expected = expected_energies(draws, kept, noise=noise, axis=axis)
         if not isinstance(operator, LinearOperator):
             return energies, expected
         seen = [_in_image(part * kept, operator, noise) for part in (found, y)]
@@ -220,24 +220,19 @@ def expected_energies(
     """
     found = []
     n = residuals.shape[0]
-    white = by_line(noise.white(residuals), axis).reshape(n, -1, *by_line(residuals, axis).shape[-3:])
-    single = by_line(noise.by_coil(residuals), axis)
-    single = single.reshape(n, -1, *single.shape[-3:])
     counts = by_line(kept, axis).sum(dim=(-2, -1))
     counts = counts.reshape(-1, counts.shape[-1])
-    lines = counts > 0
-    for plane in range(white.shape[1]):
-        chosen = white[:, plane][:, lines[plane]]
-        gram = torch.einsum("alcr,blcr->lab", chosen.conj(), chosen).numpy(force=True)
+    # one after the other, as each holds all draws again
+    of_lines = _inner_products(noise.white(residuals), "alcr,blcr->lab", axis)
+    of_coils = _inner_products(noise.by_coil(residuals), "alcr,blcr->cab", axis)
+    for count, line_gram, coil_gram in zip(counts, of_lines, of_coils, strict=True):
+        gram, samples = line_gram[(count > 0).numpy(force=True)], 2.0 * count.numpy(force=True)
         line_mean, line_variance = _moments(gram)
-        mean, variance = _floored(*_moments(gram.sum(axis=0)[None]), 2.0 * np.array([counts[plane].sum()]))
-        line_mean, line_variance = _floored(
-            line_mean, _shared(line_mean, line_variance), 2.0 * counts[plane][lines[plane]].numpy(force=True)
-        )
-        coil_gram = torch.einsum("alcr,blcr->cab", single[:, plane].conj(), single[:, plane]).numpy(force=True)
+        mean, variance = _floored(*_moments(gram.sum(axis=0)[None]), samples.sum(keepdims=True))
+        line_mean, line_variance = _floored(line_mean, _shared(line_mean, line_variance), samples[samples > 0])
         coil_mean, coil_variance = _moments(coil_gram)
         coil_mean, coil_variance = _floored(
-            coil_mean, _shared(coil_mean, coil_variance), 2.0 * counts[plane].sum().numpy(force=True) / white.shape[-2]
+            coil_mean, _shared(coil_mean, coil_variance), samples.sum() / residuals.shape[-3]
         )
         found.append(
             ExpectedEnergy(
@@ -251,6 +246,13 @@ def expected_energies(
             )
         )
     return tuple(found)
+
+
+def _inner_products(draws: Tensor, pairs: str, axis: LineAxis) -> list[NDArray[np.complex128]]:
+    """Of every plane, between draws (replica, *batch, coil, ky, kx) as `pairs` says of (replica, line, coil, along)."""
+    draws = draws.reshape(draws.shape[0], -1, *draws.shape[-3:])
+    planes = (by_line(plane, axis) for plane in draws.unbind(dim=1))
+    return [torch.einsum(pairs, plane.conj(), plane).numpy(force=True) for plane in planes]
 
 
 def _moments(gram: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

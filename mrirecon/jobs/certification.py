@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mrirecon.config.schema import Adjoint, ReconstructionConfig
+from mrirecon.errors import ConfigError
 from mrirecon.jobs.calibrate import Calibration
 from mrirecon.jobs.plane_certificate import CertificateForm
 from mrirecon.jobs.plane_worker import PlaneRecord
@@ -18,6 +20,25 @@ IMAGE_TOLERANCE = 0.01
 that are not linear, whose bias differs a little between the scan and its simulation."""
 _QUICK_SHARE = 0.1
 """Sharp form: false alarms of the quick test that is made as well, relative to those of the sharp one."""
+
+
+def require_certificate(form: CertificateForm, config: ReconstructionConfig) -> None:
+    """`ConfigError` where a sharp certificate is asked for and the configuration makes it impossible.
+
+    The quick form is made unasked, and says in such a case that it tested nothing.
+    """
+    if form != "sharp":
+        return
+    if isinstance(config.method, Adjoint) and config.method.combine == "rss":
+        raise ConfigError(
+            "a sharp certificate simulates the scan from the image, but the root sum of squares of the coils keeps no "
+            "phase; use --combine matched-filter or another --method, or --certificate quick or none"
+        )
+    if config.preparation.whitening == "none":
+        raise ConfigError(
+            "a sharp certificate simulates the noise of the scan, whose level is unknown with whitening none; "
+            "use --whitening auto, or --certificate quick or none"
+        )
 
 
 def certification(

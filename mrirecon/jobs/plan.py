@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mrirecon.config.build_unfolded import TrainedMethod
 from mrirecon.config.schema import Adjoint, EspiritMaps, ReconstructionConfig, Unfolded
 from mrirecon.errors import ConfigError
+from mrirecon.jobs.plane_certificate import CertificateForm, replica_planes
 from mrirecon.jobs.planes import COMPLEX_BYTES
 from mrirecon.networks.memory import activation_bytes
 from mrirecon.scan import Scan
@@ -74,6 +75,7 @@ def make_plan(
     memory_limit: int | None,
     trained: TrainedMethod | None = None,
     keep_samples: bool = False,
+    certificate: CertificateForm = "quick",
 ) -> Plan:
     """Estimate memory and choose how many planes to hold at once.
 
@@ -89,6 +91,8 @@ def make_plan(
         The network of a learned method.
     keep_samples
         Whether posterior samples are kept to be written.
+    certificate
+        Form of the data-consistency certificate; the sharp one holds simulated repetitions of a plane.
 
     Raises
     ------
@@ -109,6 +113,8 @@ def make_plan(
         images = sets * pixels * (3 * samples + 12)
         working += activation_bytes(trained.network.network, sets * pixels) + images * COMPLEX_BYTES
         working += _WEIGHT_BYTES * trained.card.parameters
+    repeated = replica_planes(certificate) * virtual * pixels * COMPLEX_BYTES
+    working += repeated
     layers = 1 + (samples > 1) + samples * keep_samples
     recon_z, recon_y, recon_x = encoding.recon_matrix
     volume = 4 * recon_y * recon_x * (recon_z if scan.is_3d else n_planes)
@@ -123,6 +129,7 @@ def make_plan(
                 f"this scan needs about {format_size(fixed + raw_plane)} of memory, {format_size(memory_limit)} are "
                 "allowed; raise --memory, or compress the coils with --compress-coils"
                 + (", or draw or write fewer --samples" if samples > 1 else "")
+                + (", or choose --certificate quick" if repeated else "")
             )
         chunk = min(chunk, (memory_limit - fixed) // raw_plane)
     disk = hybrid + layers * volume

@@ -46,6 +46,11 @@ def further_reconstructions(form: CertificateForm) -> int:
     return 2 * REPLICAS + 1 if form == "sharp" else 0
 
 
+def replica_planes(form: CertificateForm) -> int:
+    """Planes of k-space, complex64, that it holds at the same time beyond those of the quick form."""
+    return 6 * REPLICAS if form == "sharp" else 0
+
+
 def plane_certificate(
     form: CertificateForm,
     image: Tensor,

@@ -14,6 +14,7 @@ from mrirecon.errors import ConfigError, OutputError
 from mrirecon.io.base import Reflected, ThirdAxis, open_scan
 from mrirecon.io.identity import read_identity
 from mrirecon.jobs.batch import BatchResult, output_folders, run_batch
+from mrirecon.jobs.certification import require_certificate
 from mrirecon.jobs.companions import Companions, classical_config
 from mrirecon.jobs.export import Export, Formats, export
 from mrirecon.jobs.plan import parse_size
@@ -54,6 +55,7 @@ def recon_files(inputs: Sequence[Path], out: Path, options: ReconOptions, report
         If options are impossible, or the only input fails; nothing is written then.
     """
     require_device(options.device)
+    require_certificate(options.certificate, options.config)
     folders = output_folders(inputs, out)
     for folder in folders.values():
         refuse_existing(folder, overwrite=options.overwrite)

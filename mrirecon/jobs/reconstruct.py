@@ -21,7 +21,7 @@ from mrirecon.io.provenance import sha256_of
 from mrirecon.jobs import derivation
 from mrirecon.jobs.assemble import final_geometry
 from mrirecon.jobs.calibrate import Calibration, calibrate
-from mrirecon.jobs.certification import certification
+from mrirecon.jobs.certification import certification, require_certificate
 from mrirecon.jobs.maps import map_source
 from mrirecon.jobs.plan import Plan, make_plan
 from mrirecon.jobs.plane_certificate import REPLICAS, CertificateForm, further_reconstructions
@@ -138,20 +138,21 @@ def reconstruct(
     n_samples = config.method.samples if isinstance(config.method, Unfolded) else 1
     if keep_samples and n_samples == 1:
         raise ConfigError("there are no posterior samples to keep; draw several with method unfolded and `samples`")
+    require_certificate(certificate, config)
     chosen = _chosen_slices(scan, slices)
     trained = (
         build_unfolded(config.method, image="complex", device=device) if isinstance(config.method, Unfolded) else None
     )
     plan = make_plan(
-        scan, config, n_slices=len(chosen), memory_limit=memory_limit, trained=trained, keep_samples=keep_samples
+        scan,
+        config,
+        n_slices=len(chosen),
+        memory_limit=memory_limit,
+        trained=trained,
+        keep_samples=keep_samples,
+        certificate=certificate,
     )
     reporter.say(plan.describe())
-    more = further_reconstructions(certificate)
-    if more > 0:
-        reporter.say(
-            f"sharp certificate: {REPLICAS} simulated repetitions of the scan, {more} reconstructions more of every "
-            f"plane; the reconstruction takes about {1 + more} times as long as without it"
-        )
     started = time.perf_counter()
     sha256 = sha256_of(scan.source)
     key = job_key(
@@ -175,6 +176,8 @@ def reconstruct(
         calibration = calibrate(scan, stack, config.preparation, reporter)
         if trained is not None:
             calibration = calibration.with_binary_scale()
+        if certificate == "sharp":
+            reporter.say(_cost(calibration))
         uses_maps = not (isinstance(config.method, Adjoint) and config.method.combine == "rss")
         worker = PlaneWorker(
             stack=stack,
@@ -264,6 +267,17 @@ def reconstruct(
         notes=notes,
         mask=stack.mask.expand(stack.shape).numpy(),
         shift=shift,
+    )
+
+
+def _cost(calibration: Calibration) -> str:
+    """What a sharp certificate takes, or that there will be none."""
+    if not calibration.residual_noise.known:
+        return "no sharp certificate: the noise of this scan is unknown, and without it none can be simulated"
+    more = further_reconstructions("sharp")
+    return (
+        f"sharp certificate: {REPLICAS} simulated repetitions of the scan, {more} reconstructions more of every plane; "
+        f"the reconstruction takes about {1 + more} times as long as without it"
     )
 
 

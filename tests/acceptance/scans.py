@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mrirecon.data.phantom import Ellipsoid, HarmonicMaps, analytic_kspace
 from mrirecon.io.ismrmrd_write import write_ismrmrd
@@ -31,6 +33,7 @@ class ScanRecipe:
     exchange: bool = False
     n_coils: int = 4
     noise_scan: bool = True
+    seed: int = 0
 
     @property
     def ball(self) -> np.ndarray:
@@ -48,8 +51,11 @@ def rotation(oblique: bool) -> np.ndarray:
     return z @ y @ x
 
 
-def write_scan(path: Path, recipe: ScanRecipe) -> Path:
-    """A sphere with a bright ball, seen by smooth coils, with noise and a noise scan."""
+def write_scan(path: Path, recipe: ScanRecipe, *, fault: Callable[[Tensor], Tensor] | None = None) -> Path:
+    """A sphere with a bright ball, seen by smooth coils, with noise and a noise scan.
+
+    `fault` is what happens to the data (plane, coil, ky, kx) between the receivers and the file.
+    """
     nz, ny, nx = recipe.matrix
     dz, dy, dx = recipe.voxel
     lines = recipe.encoded_lines or ny
@@ -64,7 +70,7 @@ def write_scan(path: Path, recipe: ScanRecipe) -> Path:
         CENTRE, read, phase, normal,
         shape=grid, voxel_size_mm=(dz, ny * dy / lines, dx), slice_thickness_mm=thickness,
     )  # fmt: skip
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(recipe.seed)
     maps = HarmonicMaps.random(recipe.n_coils, fov_mm=200.0, generator=generator)
     solids = (
         Ellipsoid(CENTRE, (58.0, 62.0, 55.0), 1.0),
@@ -75,6 +81,7 @@ def write_scan(path: Path, recipe: ScanRecipe) -> Path:
         kspace = kspace.movedim(1, 0)  # (kz, coil, ky, kx)
     sigma = 0.01
     kspace = kspace + sigma * torch.randn(kspace.shape, dtype=torch.complex64, generator=generator)
+    kspace = kspace if fault is None else fault(kspace)
     mask = torch.ones(1, lines, 1, dtype=torch.bool)
     mask[:, : recipe.first_line] = False
     noise = sigma * torch.randn(recipe.n_coils, 4096, dtype=torch.complex64, generator=generator)

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from mrirecon.cli import main
+from mrirecon.config.schema import ReconstructionConfig
+from mrirecon.io.base import open_scan
 from mrirecon.io.provenance import read_provenance
+from mrirecon.jobs.plan import make_plan
 from mrirecon.jobs.plane_worker import PlaneWorker
 from mrirecon.metrics.certificate import CertificateResult
 from mrirecon.operators.measurement import MeasurementModel
@@ -82,6 +85,48 @@ def test_no_certificate_is_no_pass(raw: Path, tmp_path: Path) -> None:
     result = certified(raw, tmp_path / "out", "--certificate", "none")
     assert result.verdict == "not tested"
     assert "no certificate was asked for" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("--method", "adjoint", "--combine", "rss"), "keeps no phase; use --combine matched-filter"),
+        (("--whitening", "none"), "unknown with whitening none; use --whitening auto"),
+    ],
+)
+def test_an_impossible_sharp_certificate_is_refused_before_the_work(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], remedy: str
+) -> None:
+    command = ["recon", str(raw), str(raw), "--out", str(tmp_path / "out"), "--certificate", "sharp", *arguments]
+    for inputs in (command[:2] + command[3:], command):
+        assert main(inputs) == 2
+        printed = capsys.readouterr().err
+        assert printed.count("a sharp certificate") == 1
+        assert remedy in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_usable_noise_there_is_no_sharp_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two coils are one, which only the data tell; the images are made all the same."""
+    silent = write_scan(tmp_path / "scan.h5", replace(SMALL, noise_scan=False), fault=lambda k: k[:, [0, 0, 2, 3]])
+    result = certified(silent, tmp_path / "out", "--accelerate", "2", "--certificate", "sharp")
+    printed = capsys.readouterr().err
+    assert "no sharp certificate: the noise of this scan is unknown" in printed
+    assert "simulated repetitions" not in printed
+    assert result.verdict == "not tested"
+
+
+def test_the_plan_knows_what_the_sharp_form_holds(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Six repetitions, six times each."""
+    scan, config = open_scan(raw), ReconstructionConfig()
+    quick, sharp = (
+        make_plan(scan, config, n_slices=1, memory_limit=None, certificate=form) for form in ("quick", "sharp")
+    )
+    assert sharp.peak_bytes - quick.peak_bytes == 36 * 4 * 32 * 32 * 8
+    assert main(["recon", str(raw), "--out", str(tmp_path / "out"), "--certificate", "sharp", "--memory", "400M"]) == 2
+    assert "or choose --certificate quick" in capsys.readouterr().err
 
 
 @dataclass(frozen=True)
