@@ -64,7 +64,7 @@ def add_recon(commands: Commands) -> None:
                          "scan looks like its training")  # fmt: skip
     command.add_argument("--certificate", choices=["quick", "sharp", "none"], default="quick", help="test of the image "
                          "against the measurement: quick (default) is free and lets 3 %% of misfit pass; sharp also "
-                         "finds faint changes of the image and takes about 14 times as long; none")  # fmt: skip
+                         "finds faint changes of the image and reconstructs every slice 14 times; none")  # fmt: skip
     command.add_argument("--seed", type=int, help="of everything random")
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     command.add_argument("--memory", metavar="SIZE", help="cap, e.g. 4G; fails before the work when too small")

@@ -277,7 +277,7 @@ def _cost(calibration: Calibration) -> str:
     more = further_reconstructions("sharp")
     return (
         f"sharp certificate: {REPLICAS} simulated repetitions of the scan, {more} reconstructions more of every plane; "
-        f"the reconstruction takes about {1 + more} times as long as without it"
+        f"the method, not what comes before and after it, takes about {1 + more} times as long as without it"
     )
 
 

@@ -289,6 +289,7 @@ def certificate(
             empty_lines=empty,
             tolerance=tolerance,
             by_noise=whole > false_alarm_rate,
+            image_tolerance=image_tolerance if of_images else 0.0,
             image_unexplained=_worst_image(energies, expected),
             bound=expected is None,
         ),

@@ -22,6 +22,7 @@ def verdict_sentence(
     empty_lines: int = 0,
     tolerance: float = 0.0,
     by_noise: bool = True,
+    image_tolerance: float = 0.0,
     image_unexplained: float | None = None,
     bound: bool = False,
 ) -> str:
@@ -39,6 +40,8 @@ def verdict_sentence(
         Lines of the mask without data.
     tolerance, by_noise
         Systematic misfit that is let pass, and whether noise alone explains what there is.
+    image_tolerance
+        The same of what is left in the image, where that is tested.
     image_unexplained
         What the misfit leaves in the image of the worst slice beyond its expectation, relative to the data.
     bound
@@ -72,10 +75,11 @@ def verdict_sentence(
         size = f"the difference is {size}"
     if image_unexplained is not None and any(kind == "image" for kind, _, _ in findings):
         size += f"; the image itself lacks or adds up to {100 * image_unexplained:.2g} % of the signal"
+    passed = f" and the {100 * tolerance:.2g} % that are let pass" if tolerance else ""
+    passed += f", {100 * image_tolerance:.2g} % in the image" if tolerance and image_tolerance else ""
     return (
-        f"FAIL: where k-space was measured, the image differs from the measurement by more than noise"
-        f"{f' and the {100 * tolerance:.2g} % that are let pass' if tolerance else ''} ({figures}); "
-        f"{size}{'; ' + where if where else ''}."
+        "FAIL: where k-space was measured, the image differs from the measurement by more than noise"
+        f"{passed} ({figures}); {size}{'; ' + where if where else ''}."
     )
 
 

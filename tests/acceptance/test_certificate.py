@@ -57,6 +57,7 @@ def test_the_sharp_form_finds_a_lesion_that_the_quick_one_lets_pass(raw: Path, s
         result = certified(raw, "sense", "sharp", *THREE)
     assert result.verdict == "fail"
     assert {(f.kind, f.plane) for f in result.findings} >= {("image", 0), ("image", 1)}
+    assert "more than noise and the 3 % that are let pass, 1 % in the image" in result.sentence
     assert "the image itself lacks or adds up to 1.2 % of the signal" in result.sentence
 
 
