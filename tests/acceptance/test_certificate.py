@@ -122,6 +122,28 @@ def test_lines_in_the_wrong_place_fail(tmp_path: Path, form: str) -> None:
     assert faulty(tmp_path, late, form, *THREE).verdict == "fail"
 
 
+def spike(kspace: Tensor) -> Tensor:
+    """In one line of the second slice."""
+    broken = kspace.clone()
+    broken[1, :, 30, 20] += 3
+    return broken
+
+
+def single_late_line(kspace: Tensor) -> Tensor:
+    """By a sample, in the second slice."""
+    broken = kspace.clone()
+    broken[1, :, 22] = kspace[1, :, 22].roll(1, dims=-1)
+    return broken
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_single_bad_line_is_named_with_its_slice(tmp_path: Path, form: str) -> None:
+    for fault, line in ((spike, 30), (single_late_line, 22)):
+        result = faulty(tmp_path, fault, form, *THREE)
+        assert result.verdict == "fail"
+        assert (result.findings[0].kind, result.findings[0].index, result.findings[0].plane) == ("line", line, 1)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_lines_without_data_fail(tmp_path: Path, form: str) -> None:
     result = faulty(tmp_path, emptied, form)
