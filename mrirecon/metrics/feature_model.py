@@ -60,7 +60,7 @@ class FeatureModel:
         n = len(features)
         if n <= covariates.shape[1] + 1:
             raise ConfigError(f"{n} examples are too few for {covariates.shape[1]} covariates; simulate more")
-        coefficients = np.linalg.lstsq(covariates, features, rcond=None)[0].T
+        coefficients = np.linalg.lstsq(covariates, features, rcond=None)[0].T.astype(np.float64)
         rest = features - covariates @ coefficients.T
         spread = rest.std(axis=0)
         if not bool((spread > 0).all()):
