@@ -56,14 +56,14 @@ ALLOWED = {
 ANYWHERE = {"numpy", "torch", "scipy", "einops", "yaml"}
 CONFINED = {
     "monai": ("transforms/", "data/"),
-    "pydicom": ("io/dicom",),
+    "pydicom": ("io/dicom/",),
     "pynetdicom": ("serving/dicom_network",),  # of the `pacs` extra: associations with an archive
-    "highdicom": ("io/dicom",),
-    "nibabel": ("io/nifti",),
-    "h5py": ("io/fastmri", "io/ismrmrd", "io/hdf5"),
-    "ismrmrd": ("io/ismrmrd",),
-    "twixtools": ("io/twix",),
-    "PIL": ("io/raster", "io/picture"),
+    "highdicom": ("io/dicom/",),
+    "nibabel": ("io/nifti/",),
+    "h5py": ("io/fastmri", "io/ismrmrd/", "io/hdf5"),
+    "ismrmrd": ("io/ismrmrd/",),
+    "twixtools": ("io/twix/",),
+    "PIL": ("io/raster/", "io/picture"),
     "pywt": ("linalg/wavelet", "linalg/lattice"),
     "tqdm": ("cli", "jobs/"),
     "safetensors": ("training/", "networks/", "metrics/perceptual"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.errors import FormatError, MissingDependencyError
-from mrirecon.io.nifti_reader import read_nifti
+from mrirecon.io.nifti.reader import read_nifti
 from mrirecon.scan.geometry import Geometry
 
 _FILE = ("tests", "data", "example4d.nii.gz")

@@ -132,8 +132,8 @@ def _open(reader: Reader, path: Path) -> None:
 
 
 def _image_readers() -> dict[str, Callable[[Path], object]]:
-    from mrirecon.io.dicom_images import read_dicom_series
-    from mrirecon.io.nifti_reader import read_nifti
+    from mrirecon.io.dicom.images import read_dicom_series
+    from mrirecon.io.nifti.reader import read_nifti
     from mrirecon.io.nrrd import read_nrrd
     from mrirecon.io.picture import read_picture
 

@@ -53,7 +53,7 @@ def read_volumes(spec: DataSpec, split: str, root: str | Path) -> tuple[Volume, 
         )
     files = split_files(spec, split, root)
     if spec.reader == "dicom":
-        from mrirecon.io.dicom_images import read_dicom_series  # here and below: pydicom and NiBabel are slow to load
+        from mrirecon.io.dicom.images import read_dicom_series  # here and below: pydicom and NiBabel are slow to load
 
         found = read_dicom_series(files)
     elif spec.reader == "nrrd":
@@ -88,7 +88,7 @@ def data_root(root: str | Path | None) -> Path:
 
 
 def _nifti(path: Path) -> tuple[NDArray[np.float32], Sizes]:
-    from mrirecon.io.nifti_reader import read_nifti
+    from mrirecon.io.nifti.reader import read_nifti
 
     values, geometry = read_nifti(path)
     return values, geometry.voxel_size_mm

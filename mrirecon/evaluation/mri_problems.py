@@ -112,7 +112,7 @@ def slice_stacks_with_geometry(
     are left as they are stored.
     """
     if spec.kind == "images" and spec.reader == "dicom":
-        from mrirecon.io.dicom_images import dicom_series_with_geometry  # pydicom is slow to load, and often not needed
+        from mrirecon.io.dicom.images import dicom_series_with_geometry  # pydicom is slow to load, and often not needed
 
         series = dicom_series_with_geometry(split_files(spec, split, root))
         return tuple(_thickest_first(np.abs(values), geometry) for values, geometry in series)
@@ -123,7 +123,7 @@ def slice_stacks_with_geometry(
             _thickest_first(v.magnitude, _placeholder(v) if geometry is None else geometry)
             for v, geometry in zip(volumes, known, strict=True)
         )
-    from mrirecon.io.nifti_reader import read_nifti
+    from mrirecon.io.nifti.reader import read_nifti
 
     stacks = []
     for path in split_files(spec, split, root):

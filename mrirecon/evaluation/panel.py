@@ -13,7 +13,7 @@ from torch import Tensor
 from mrirecon.evaluation.cells import Cell, CellStore
 from mrirecon.evaluation.problems import Case, Problem
 from mrirecon.evaluation.table import ordered
-from mrirecon.io.raster_panel import Tile, write_panel
+from mrirecon.io.raster.panel import Tile, write_panel
 
 PER_ROW = 6
 _OBJECT_LEVEL, _WINDOW_TOP = 0.1, 0.95  # scalp and vessels are far brighter than the organ that is looked at

@@ -64,7 +64,7 @@ def detect_format(path: str | Path) -> Format:
         return "nifti"
     if path.suffix == ".cfl" or (path.suffix == ".hdr" and b"# Dimensions" in head):
         return "cfl"
-    from mrirecon.io.twix_file import is_twix
+    from mrirecon.io.twix.file import is_twix
 
     if is_twix(path):
         return "twix"
@@ -110,7 +110,7 @@ def open_scan(
             "transform brings them back; give the scanner's raw data (twix, MRD) or a fastMRI, cfl or npy file",
         )
     if kind == "twix":
-        from mrirecon.io.twix import read_twix
+        from mrirecon.io.twix.reader import read_twix
 
         return read_twix(path, contrast=contrast, repetition=repetition, reflected=reflected)
     if kind == "cfl":
@@ -118,7 +118,7 @@ def open_scan(
 
         return read_cfl(path, contrast=contrast, repetition=repetition, third_axis=third_axis)
     if kind == "ismrmrd":
-        from mrirecon.io.ismrmrd import read_ismrmrd
+        from mrirecon.io.ismrmrd.reader import read_ismrmrd
 
         return read_ismrmrd(path, contrast=contrast, repetition=repetition)
     if kind == "skm-tea":

@@ -21,7 +21,7 @@ from mrirecon.errors import FormatError
 from mrirecon.io.checksum import file_pseudonym
 from mrirecon.io.extent import partial_fourier_fraction, shortest_mask
 from mrirecon.io.hdf5 import dataset, has_dataset, open_hdf5, text_of
-from mrirecon.io.ismrmrd_header import EncodedSpace, RawHeader, parse_header
+from mrirecon.io.ismrmrd.header import EncodedSpace, RawHeader, parse_header
 from mrirecon.io.withheld import without_identifiers
 from mrirecon.scan.encoding import Encoding
 from mrirecon.scan.geometry import Geometry

@@ -85,7 +85,7 @@ def _legal(name: str, text: str) -> str | None:
 def _xml(path: Path, *, fastmri: bool) -> dict[str, str | None]:
     """From the MRD header, and for fastMRI from the attribute beside it."""
     from mrirecon.io.hdf5 import has_dataset, open_hdf5, text_of
-    from mrirecon.io.ismrmrd_header import parse_header
+    from mrirecon.io.ismrmrd.header import parse_header
 
     key = "ismrmrd_header" if fastmri else "dataset/xml"
     attribute = None
@@ -126,7 +126,7 @@ def _twix(path: Path) -> dict[str, str | None]:
 
     The code for the sex is not used: its meaning is not documented.
     """
-    from mrirecon.io.twix_file import header_text_of, open_twix
+    from mrirecon.io.twix.file import header_text_of, open_twix
 
     open_twix(path)  # refuses what is damaged
     header = header_text_of(path)

@@ -49,7 +49,7 @@ def describe_scan(scan: Scan) -> dict[str, Any]:
 
 def describe_protocol(protocol: Protocol) -> dict[str, Any]:
     """The acquisition parameters; texts that people type are left out unless they are one of the standard's words."""
-    from mrirecon.io.dicom_body_part import defined_part
+    from mrirecon.io.dicom.body_part import defined_part
 
     found = {f.name: getattr(protocol, f.name) for f in fields(protocol) if f.name != _TYPED}
     position = (protocol.patient_position or "").upper()
@@ -86,13 +86,13 @@ def describe_images(path: Path, kind: Format) -> dict[str, Any]:
 
 
 def _nifti(path: Path) -> dict[str, Any]:
-    from mrirecon.io.nifti_summary import nifti_summary
+    from mrirecon.io.nifti.summary import nifti_summary
 
     return nifti_summary(path)
 
 
 def _dicom(path: Path) -> dict[str, Any]:
-    from mrirecon.io.dicom_summary import dicom_summary
+    from mrirecon.io.dicom.summary import dicom_summary
 
     return dicom_summary(path)
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.config.schema import Adjoint, Unfolded
-from mrirecon.io.dicom_attributes import RESEARCH_PHRASE, version_text
-from mrirecon.io.raster_certificate import CertificatePage, CertificateSection, Tone
+from mrirecon.io.dicom.attributes import RESEARCH_PHRASE, version_text
+from mrirecon.io.raster.certificate import CertificatePage, CertificateSection, Tone
 from mrirecon.jobs.derivation import estimate_name
 from mrirecon.jobs.reconstruct import Outcome
 from mrirecon.metrics.certificate import CertificateResult

@@ -9,10 +9,10 @@ from typing import Any
 
 from mrirecon.config.schema import TV, ReconstructionConfig, Sense, Unfolded, Wavelet
 from mrirecon.errors import ConfigError
-from mrirecon.io.dicom import DicomReport
-from mrirecon.io.dicom_certificate import write_certificate
-from mrirecon.io.dicom_parametric_map import write_parametric_map
-from mrirecon.io.raster_certificate import write_certificate_picture
+from mrirecon.io.dicom.certificate import write_certificate
+from mrirecon.io.dicom.parametric_map import write_parametric_map
+from mrirecon.io.dicom.series import DicomReport
+from mrirecon.io.raster.certificate import write_certificate_picture
 from mrirecon.jobs.certificate_page import certificate_page
 from mrirecon.jobs.reconstruct import Outcome
 from mrirecon.metrics.shift_report import ShiftReport

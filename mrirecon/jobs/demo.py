@@ -11,7 +11,7 @@ from mrirecon.config.schema import ReconstructionConfig
 from mrirecon.data.anatomy import load_anatomy
 from mrirecon.data.simulated_scan import simulate_scan
 from mrirecon.errors import OutputError
-from mrirecon.io.ismrmrd_write import write_ismrmrd
+from mrirecon.io.ismrmrd.write import write_ismrmrd
 from mrirecon.jobs.export import Formats
 from mrirecon.jobs.recon import ReconOptions, recon_file
 from mrirecon.jobs.reporting import Reporter

@@ -7,7 +7,7 @@ from typing import Any
 from mrirecon import __version__
 from mrirecon.config.build_unfolded import TrainedMethod
 from mrirecon.config.schema import ReconstructionConfig, Unfolded
-from mrirecon.io.dicom import NOMINAL_WARNING
+from mrirecon.io.dicom.series import NOMINAL_WARNING
 from mrirecon.jobs.calibrate import Calibration
 from mrirecon.mri.mask_card import MaskCard
 from mrirecon.records import to_mapping

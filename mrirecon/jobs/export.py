@@ -13,9 +13,9 @@ import numpy as np
 from mrirecon.config.schema import Unfolded
 from mrirecon.errors import ConfigError
 from mrirecon.io.atomic import atomic_folder
-from mrirecon.io.dicom import DicomReport, write_dicom
+from mrirecon.io.dicom.series import DicomReport, write_dicom
 from mrirecon.io.intensity import series_intensity
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.nifti.writer import write_nifti
 from mrirecon.io.provenance import (
     Provenance,
     geometry_record,
@@ -24,7 +24,7 @@ from mrirecon.io.provenance import (
     software_versions,
     write_provenance,
 )
-from mrirecon.io.raster import write_contact_sheet
+from mrirecon.io.raster.contact_sheet import write_contact_sheet
 from mrirecon.jobs.companions import CLASSICAL, Companions, classical_record, classical_series, write_companions
 from mrirecon.jobs.derivation import spread_summary
 from mrirecon.jobs.reconstruct import Outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mrirecon.errors import ConfigError, MissingDependencyError
-from mrirecon.io.dicom_inventory import Inventory, dicom_inventory
+from mrirecon.io.dicom.inventory import Inventory, dicom_inventory
 from mrirecon.jobs.reporting import Reporter, Silent
 from mrirecon.serving.backoff import Backoff
 from mrirecon.serving.credentials import Credentials, credentials_from

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mrirecon.config.schema import ReconstructionConfig
-from mrirecon.io.dicom_template_reader import read_template
+from mrirecon.io.dicom.template_reader import read_template
 from mrirecon.jobs.assemble import final_grid
 from mrirecon.scan import Derivation, ImageSeries, Scan
 from mrirecon.scan.orientation import reordered, standard_view

@@ -9,7 +9,7 @@ from mrirecon.errors import FormatError
 from mrirecon.evaluation.agreement.findings import Finding
 from mrirecon.evaluation.agreement.series import Agreement, compare_series
 from mrirecon.evaluation.agreement.tolerances import Tolerances
-from mrirecon.io.dicom_stack import DicomStack, read_dicom_stack
+from mrirecon.io.dicom.stack import DicomStack, read_dicom_stack
 
 
 def verify_series(series: Path, against: Path, tolerances: Tolerances | None = None) -> Agreement:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mrirecon.errors import FormatError, TransferError
-from mrirecon.io.dicom_inventory import DicomObject, identifier_name
-from mrirecon.io.dicom_service import commitment_result
+from mrirecon.io.dicom.inventory import DicomObject, identifier_name
+from mrirecon.io.dicom.service import commitment_result
 from mrirecon.serving.dicom_network import (
     COMMITMENT,
     ECHO,

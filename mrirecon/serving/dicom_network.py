@@ -29,7 +29,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from pynetdicom.transport import AssociationSocket
 
 from mrirecon.errors import ConfigError, FormatError, TransferError
-from mrirecon.io.dicom_service import commitment_request, instances_query
+from mrirecon.io.dicom.service import commitment_request, instances_query
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.dicom_peer import Peer, connection_problem
 from mrirecon.serving.dicom_threads import BoundedQueue, Gate

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mrirecon.errors import OutputError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 
 
 class Journal:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mrirecon.errors import TransferError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 from mrirecon.serving.backoff import Backoff
 from mrirecon.serving.journal import Journal
 from mrirecon.serving.outcome import Outcome

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 
 from mrirecon.errors import FormatError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 
 _BLOCK = 1 << 18
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from mrirecon.errors import TransferError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.destination import Destination
 from mrirecon.serving.outcome import Outcome

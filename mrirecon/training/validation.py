@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mrirecon.data.examples import Examples, TrainingBatch
-from mrirecon.io.raster_sheet import write_picture_rows
+from mrirecon.io.raster.sheet import write_picture_rows
 from mrirecon.metrics.image import psnr
 from mrirecon.training.placement import on_device
 from mrirecon.training.restored import Restored

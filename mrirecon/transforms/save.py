@@ -15,8 +15,8 @@ from torch import Tensor
 
 import mrirecon
 from mrirecon.errors import ConfigError, ShapeError
-from mrirecon.io.dicom import write_dicom
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.dicom.series import write_dicom
+from mrirecon.io.nifti.writer import write_nifti
 from mrirecon.io.provenance import sha256_of
 from mrirecon.scan import Derivation, ImageSeries
 from mrirecon.transforms.header import ALL_PLANES, geometry_of, notes_of, protocol_of, subject_of

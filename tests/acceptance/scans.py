@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mrirecon.data.phantom import Ellipsoid, HarmonicMaps, analytic_kspace
-from mrirecon.io.ismrmrd_write import write_ismrmrd
+from mrirecon.io.ismrmrd.write import write_ismrmrd
 from mrirecon.scan import Encoding, Geometry, Protocol
 
 BALL = (-21.0, -17.0, 9.0)  # LPS mm: right, anterior, superior of the centre

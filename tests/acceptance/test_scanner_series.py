@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from mrirecon.errors import GeometryError
-from mrirecon.io.dicom import write_dicom
+from mrirecon.io.dicom.series import write_dicom
 from mrirecon.scan import Geometry, ImageSeries
 from tests.acceptance import checks
 from tests.io.phantom_series import make_phantom

@@ -11,8 +11,8 @@ import pydicom
 import pytest
 
 from mrirecon.errors import GeometryError, MrireconError, ShapeError
-from mrirecon.io.dicom import DicomReport, write_dicom
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.dicom.series import DicomReport, write_dicom
+from mrirecon.io.nifti.writer import write_nifti
 from mrirecon.scan import ImageSeries, Subject
 from tests.acceptance import checks
 from tests.io.phantom_series import Phantom, make_phantom

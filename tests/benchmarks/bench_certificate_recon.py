@@ -32,7 +32,7 @@ from torch import Tensor
 from mrirecon.cli import main as mrirecon
 from mrirecon.data.anatomy import load_anatomy
 from mrirecon.data.simulated_scan import simulate_scan
-from mrirecon.io.ismrmrd_write import write_ismrmrd
+from mrirecon.io.ismrmrd.write import write_ismrmrd
 from mrirecon.io.provenance import read_provenance
 from mrirecon.jobs import plane_worker
 from mrirecon.jobs.plane_certificate import PlaneCertificate, plane_certificate

@@ -28,7 +28,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from mrirecon.config.build import build_reconstructor
 from mrirecon.config.schema import TV, Adjoint, MethodChoice, Sense, Wavelet
-from mrirecon.io.twix import read_twix
+from mrirecon.io.twix.reader import read_twix
 from mrirecon.linalg.fft import ifft
 from mrirecon.metrics.image import nmse, psnr, ssim
 from mrirecon.mri.coils import apply_coil_matrix, root_sum_of_squares

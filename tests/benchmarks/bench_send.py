@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mrirecon.io.dicom import write_dicom
-from mrirecon.io.dicom_inventory import dicom_inventory
+from mrirecon.io.dicom.inventory import dicom_inventory
+from mrirecon.io.dicom.series import write_dicom
 from mrirecon.jobs.send import SendOptions, send_folder
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.destination import parse_destination

@@ -27,7 +27,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from mrirecon.config.load import load_config
-from mrirecon.io.ismrmrd import read_ismrmrd
+from mrirecon.io.ismrmrd.reader import read_ismrmrd
 from mrirecon.jobs.reconstruct import reconstruct
 from mrirecon.jobs.reporting import Silent
 from tests.acceptance.scans import ScanRecipe, write_scan

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.nifti.writer import write_nifti
 from tests.io.phantom_series import make_phantom
 from tests.serving.viewer.chromium import Chromium, browser
 

@@ -14,7 +14,7 @@ from mrirecon.errors import ConfigError
 from mrirecon.evaluation.measured_problems import MeasuredProblems, measured_cases, measured_problem, whitened
 from mrirecon.evaluation.mri_problems import MRIProblems, chosen_slices, simulated_cases, slice_stacks_with_geometry
 from mrirecon.evaluation.undersampling import MRISetting, simulated_maps
-from mrirecon.io.twix import read_twix
+from mrirecon.io.twix.reader import read_twix
 from mrirecon.linalg.fft import fft, ifft
 from mrirecon.mri.coils import apply_coil_matrix, root_sum_of_squares
 from tests.evaluation.scenes import head, write_data

@@ -13,7 +13,7 @@ from mrirecon.errors import ConfigError
 from mrirecon.evaluation.cells import Cell, CellStore
 from mrirecon.evaluation.panel import display_window, shown_cases, write_case_panel
 from mrirecon.evaluation.problems import Case, Problem
-from mrirecon.io.raster_panel import Tile, write_panel
+from mrirecon.io.raster.panel import Tile, write_panel
 from mrirecon.operators.image import denoising, image_space
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.noise import GaussianNoise

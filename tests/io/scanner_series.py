@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 
-from mrirecon.io.dicom import write_dicom
+from mrirecon.io.dicom.series import write_dicom
 from tests.io.phantom_series import Phantom, make_phantom
 
 

@@ -8,7 +8,7 @@ from mrirecon.cli import main
 from mrirecon.data.simulated_scan import simulate_scan
 from mrirecon.data.spec import load_data_spec
 from mrirecon.evaluation.shift_groups import ShiftGroup, group_volumes, measured_scans
-from mrirecon.io.ismrmrd_write import write_ismrmrd
+from mrirecon.io.ismrmrd.write import write_ismrmrd
 from mrirecon.io.provenance import read_provenance
 from mrirecon.jobs.calibrate_shift import load_shift_config
 from mrirecon.scan import Geometry

@@ -18,7 +18,7 @@ import pytest
 
 from mrirecon.config.load import load_config
 from mrirecon.io.intensity import series_intensity
-from mrirecon.io.ismrmrd import read_ismrmrd
+from mrirecon.io.ismrmrd.reader import read_ismrmrd
 from mrirecon.jobs.reconstruct import reconstruct
 from mrirecon.jobs.reporting import Silent
 from mrirecon.training.checkpoint import load_checkpoint

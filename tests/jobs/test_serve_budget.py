@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrirecon.config.schema import TV, ReconstructionConfig, Sense
-from mrirecon.io.ismrmrd import read_ismrmrd
+from mrirecon.io.ismrmrd.reader import read_ismrmrd
 from mrirecon.jobs import serve_budget
 from mrirecon.jobs.reconstruct import reconstruct
 from mrirecon.jobs.reporting import Silent

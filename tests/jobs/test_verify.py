@@ -14,8 +14,8 @@ import pytest
 from pydicom import dcmread
 
 from mrirecon.cli import main
-from mrirecon.io.dicom import write_dicom
-from mrirecon.io.dicom_stack import read_dicom_stack
+from mrirecon.io.dicom.series import write_dicom
+from mrirecon.io.dicom.stack import read_dicom_stack
 from mrirecon.scan import Geometry
 from tests.io.phantom_series import Phantom, make_phantom
 from tests.io.scanner_series import scanner_series

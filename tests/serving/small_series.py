@@ -8,7 +8,7 @@ from typing import Any
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from mrirecon.io.dicom_inventory import DicomObject, dicom_inventory
+from mrirecon.io.dicom.inventory import DicomObject, dicom_inventory
 
 __all__ = ["CTImageStorage", "MRImageStorage", "objects_in", "write_object", "write_series"]
 

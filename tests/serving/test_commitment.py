@@ -14,7 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from mrirecon.errors import ConfigError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.destination import parse_destination
 from mrirecon.serving.push import Commitment

@@ -18,7 +18,7 @@ import pydicom
 import pytest
 
 from mrirecon.errors import FormatError, TransferError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.destination import parse_destination
 from mrirecon.serving.outcome import Outcome

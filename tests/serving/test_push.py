@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mrirecon.errors import TransferError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 from mrirecon.serving.backoff import Backoff
 from mrirecon.serving.journal import Journal
 from mrirecon.serving.outcome import Outcome, outcome_of

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mrirecon.errors import TransferError
-from mrirecon.io.dicom_inventory import DicomObject
+from mrirecon.io.dicom.inventory import DicomObject
 from mrirecon.serving.credentials import Credentials
 from mrirecon.serving.destination import parse_destination
 from mrirecon.serving.outcome import Outcome

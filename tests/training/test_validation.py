@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from mrirecon.errors import ConfigError
-from mrirecon.io.raster_sheet import write_picture_rows
+from mrirecon.io.raster.sheet import write_picture_rows
 from mrirecon.metrics.image import psnr
 from mrirecon.training.restored import Restored, least_squares
 from mrirecon.training.validation import Validator, fixed_batches

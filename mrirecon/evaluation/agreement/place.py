@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mrirecon.evaluation.agreement.findings import Finding
 from mrirecon.evaluation.agreement.symmetry import axis_words
 from mrirecon.evaluation.agreement.tolerances import Tolerances
-from mrirecon.io.dicom_stack import DicomStack
+from mrirecon.io.dicom.stack import DicomStack
 
 _SHOWN = 12
 _UNEVEN = 0.1  # of the slice step

@@ -9,7 +9,7 @@ from mrirecon.evaluation.agreement.findings import Finding, verdict
 from mrirecon.evaluation.agreement.pictures import Placed, compare_pictures
 from mrirecon.evaluation.agreement.place import compare_places
 from mrirecon.evaluation.agreement.tolerances import Tolerances
-from mrirecon.io.dicom_stack import DicomStack
+from mrirecon.io.dicom.stack import DicomStack
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mrirecon.errors import OutputError
 from mrirecon.evaluation.readers.key import KeyItem
-from mrirecon.io.dicom_blinded import IDENTITY, header_values
+from mrirecon.io.dicom.blinded import IDENTITY, header_values
 
 TIME = 315532800
 """1 January 1980, 00:00 UTC: of every file, the earliest that archives can carry."""

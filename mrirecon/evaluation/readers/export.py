@@ -27,7 +27,7 @@ from mrirecon.evaluation.readers.sheets import (
     write_definitions,
     write_sheets,
 )
-from mrirecon.io.dicom_blinded import BlindIdentity, write_blinded
+from mrirecon.io.dicom.blinded import BlindIdentity, write_blinded
 from mrirecon.io.intensity import Intensity, series_intensity
 from mrirecon.scan.orientation import reordered, standard_view
 from mrirecon.scan.series import ImageSeries

@@ -18,7 +18,7 @@ from mrirecon.evaluation.report.plots_style import deviation_palette, error_pale
 from mrirecon.evaluation.report.views import ERROR_QUANTILE, WINDOW_TOP, Letters, letters_of, pixel_aspect
 from mrirecon.evaluation.statistics.wording import percent
 from mrirecon.evaluation.study.records import CellKey
-from mrirecon.io.raster_png import grey_png, mask_png, palette_png
+from mrirecon.io.raster.png import grey_png, mask_png, palette_png
 
 BAR = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (8, 1))
 

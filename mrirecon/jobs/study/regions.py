@@ -62,7 +62,7 @@ def labels_on_grid(path: Path, record: InputRecord, shape: Shape) -> NDArray[np.
     if path.suffix == ".npy":
         labels, affine = np.load(path, allow_pickle=False), None
     else:
-        from mrirecon.io.nifti_reader import read_nifti  # NiBabel is slow to load, and most studies have no label map
+        from mrirecon.io.nifti.reader import read_nifti  # NiBabel is slow to load, and most studies have no label map
 
         values, geometry = read_nifti(path)
         labels, affine = np.rint(values).astype(np.int64), None if geometry.nominal else geometry.affine

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 import mrirecon
-from mrirecon.io.dicom import RESEARCH_PHRASE
+from mrirecon.io.dicom.series import RESEARCH_PHRASE
 from mrirecon.io.intensity import Intensity
 from mrirecon.scan import ImageSeries
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mrirecon.io.ismrmrd_wire import ACQUISITION_HEAD, IMAGE_HEAD, IMAGE_VALUE_BYTES, WAVEFORM_HEAD
+from mrirecon.io.ismrmrd.wire import ACQUISITION_HEAD, IMAGE_HEAD, IMAGE_VALUE_BYTES, WAVEFORM_HEAD
 from mrirecon.serving.mrd.limits import Limits
 from mrirecon.serving.mrd.messages import (
     CONFIG_NAME_BYTES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrirecon.io.ismrmrd_header import EncodedSpace, RawHeader
+from mrirecon.io.ismrmrd.header import EncodedSpace, RawHeader
 from mrirecon.serving.mrd.limits import Limits
 from mrirecon.serving.mrd.messages import StreamError
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrirecon.errors import ShapeError
 from mrirecon.io.intensity import Intensity
-from mrirecon.io.ismrmrd_wire import FLOAT32, IMAGE_HEAD, INT16, MAGNITUDE
+from mrirecon.io.ismrmrd.wire import FLOAT32, IMAGE_HEAD, INT16, MAGNITUDE
 from mrirecon.scan import ImageSeries
 from mrirecon.serving.mrd.attributes import Attributes, attribute_xml
 from mrirecon.serving.mrd.measurement import Volume

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrirecon.io.ismrmrd import VOLUME_COUNTERS, scan_of_lines
-from mrirecon.io.ismrmrd_header import RawHeader, parse_header
-from mrirecon.io.ismrmrd_index import is_imaging, lines_of_heads
-from mrirecon.io.ismrmrd_samples import SpooledSamples
+from mrirecon.io.ismrmrd.header import RawHeader, parse_header
+from mrirecon.io.ismrmrd.index import is_imaging, lines_of_heads
+from mrirecon.io.ismrmrd.reader import VOLUME_COUNTERS, scan_of_lines
+from mrirecon.io.ismrmrd.samples import SpooledSamples
 from mrirecon.scan import Scan
 from mrirecon.serving.mrd.connection import Connection
 from mrirecon.serving.mrd.extent import allowance

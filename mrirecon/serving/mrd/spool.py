@@ -8,8 +8,8 @@ from types import TracebackType
 import numpy as np
 
 from mrirecon.errors import OutputError
-from mrirecon.io.ismrmrd_samples import SpooledSamples
-from mrirecon.io.ismrmrd_wire import ACQUISITION_HEAD
+from mrirecon.io.ismrmrd.samples import SpooledSamples
+from mrirecon.io.ismrmrd.wire import ACQUISITION_HEAD
 from mrirecon.serving.mrd.extent import Allowance
 from mrirecon.serving.mrd.messages import Acquisition, StreamError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mrirecon.errors import FormatError, MrireconError
-from mrirecon.io.dicom_volume import dicom_volumes
+from mrirecon.io.dicom.volume import dicom_volumes
 from mrirecon.io.free_text import without_paths
 from mrirecon.io.provenance import Provenance, read_provenance
 from mrirecon.scan.geometry import Geometry

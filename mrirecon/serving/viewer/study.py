@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.errors import GeometryError
-from mrirecon.io.nifti_bytes import nifti_bytes
+from mrirecon.io.nifti.as_bytes import nifti_bytes
 from mrirecon.serving.viewer.display import Display, display_of
 from mrirecon.serving.viewer.folder import Folder, read_folder
 from mrirecon.serving.viewer.record import certificate_failure, record_sections

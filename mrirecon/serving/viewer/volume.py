@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.errors import FormatError
-from mrirecon.io.dicom_volume import DicomVolume
-from mrirecon.io.nifti_reader import nifti_frame, read_nifti
+from mrirecon.io.dicom.volume import DicomVolume
+from mrirecon.io.nifti.reader import nifti_frame, read_nifti
 from mrirecon.scan.geometry import Geometry
 
 Format = Literal["nifti", "dicom", "numpy"]

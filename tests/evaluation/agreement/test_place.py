@@ -11,7 +11,7 @@ import pytest
 from mrirecon.evaluation.agreement.findings import Finding, verdict
 from mrirecon.evaluation.agreement.place import compare_places
 from mrirecon.evaluation.agreement.tolerances import Tolerances
-from mrirecon.io.dicom_stack import DicomStack
+from mrirecon.io.dicom.stack import DicomStack
 from mrirecon.scan import Geometry
 from tests.evaluation.agreement.scene import grid
 

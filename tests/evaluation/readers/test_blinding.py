@@ -21,7 +21,7 @@ from mrirecon.evaluation.readers.audit import audit, series_folders
 from mrirecon.evaluation.readers.key import ReaderKey, read_key
 from mrirecon.evaluation.readers.options import REFERENCE, ReaderOptions
 from mrirecon.evaluation.study.records import CellKey
-from mrirecon.io.dicom_blinded import IDENTITY, header_values, write_blinded
+from mrirecon.io.dicom.blinded import IDENTITY, header_values, write_blinded
 from mrirecon.io.intensity import Intensity
 from mrirecon.jobs.study_readers import ReaderExport, export_readers
 from mrirecon.scan import ImageSeries

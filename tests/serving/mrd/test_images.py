@@ -8,8 +8,8 @@ import pytest
 
 from mrirecon.errors import ShapeError
 from mrirecon.io.intensity import series_intensity
-from mrirecon.io.ismrmrd import read_ismrmrd
-from mrirecon.io.ismrmrd_wire import ACQUISITION_HEAD, IMAGE_HEAD, WAVEFORM_HEAD
+from mrirecon.io.ismrmrd.reader import read_ismrmrd
+from mrirecon.io.ismrmrd.wire import ACQUISITION_HEAD, IMAGE_HEAD, WAVEFORM_HEAD
 from mrirecon.scan import Derivation, Geometry, ImageSeries, Protocol, Subject
 from mrirecon.serving.mrd.attributes import attribute_xml, series_attributes
 from mrirecon.serving.mrd.images import outgoing_images

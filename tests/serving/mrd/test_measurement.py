@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mrirecon.errors import FormatError, MrireconError
-from mrirecon.io.ismrmrd import read_ismrmrd
+from mrirecon.io.ismrmrd.reader import read_ismrmrd
 from mrirecon.serving.mrd.connection import Connection
 from mrirecon.serving.mrd.limits import Limits
 from mrirecon.serving.mrd.measurement import SPOOL, receive_measurement

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrirecon.io.dicom import write_dicom
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.dicom.series import write_dicom
+from mrirecon.io.nifti.writer import write_nifti
 from mrirecon.io.provenance import FileRecord, Provenance, geometry_record, write_provenance
 from mrirecon.mri.masks import sampling_mask
 from tests.io.phantom_series import Phantom, make_phantom

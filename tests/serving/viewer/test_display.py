@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from mrirecon.io.nifti_bytes import nifti_bytes
+from mrirecon.io.nifti.as_bytes import nifti_bytes
 from mrirecon.scan.geometry import Geometry
 from mrirecon.serving.viewer.display import display_of
 from tests.io.phantom_series import make_phantom

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.nifti.writer import write_nifti
 from mrirecon.mri.masks import sampling_mask
 from mrirecon.serving.viewer.server import ViewerServer
 from tests.io.phantom_series import Phantom

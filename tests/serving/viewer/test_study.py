@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mrirecon.errors import FormatError
-from mrirecon.io.nifti import write_nifti
+from mrirecon.io.nifti.writer import write_nifti
 from mrirecon.mri.masks import sampling_mask
 from mrirecon.serving.viewer.folder import read_folder, study_folders
 from mrirecon.serving.viewer.study import Study, default_window, open_study

@@ -1,0 +1,1 @@
+"""NIfTI-1 written, read and summarised; nibabel is imported here only."""

@@ -1,0 +1,1 @@
+"""Pictures of results: contact sheets, panels, the certificate's page."""

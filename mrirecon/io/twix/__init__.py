@@ -1,0 +1,1 @@
+"""Siemens raw data; twixtools is imported here only."""
