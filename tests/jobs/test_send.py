@@ -138,7 +138,9 @@ def test_an_interruption_and_the_rest(folder: Path, tmp_path: Path) -> None:
 
     with storage_server(store=slow) as server:
         command = [sys.executable, "-m", "mrirecon.cli", "send", str(folder), "--to", server.address]
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background, and inherited
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        signal.signal(signal.SIGINT, before)
         try:
             assert reached.wait(60)
             running.send_signal(signal.SIGINT)
