@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.errors import FormatError
+from mrirecon.io.twix import header as header_of
 from mrirecon.io.twix.file import COUNTERS, Measurement, flag
 from mrirecon.io.twix.grid import Grid
-from mrirecon.io.twix import header as header_of
 
 _TICK_MS = 2.5
 _EPI_SPACING_MS = 2.0

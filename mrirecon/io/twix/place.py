@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrirecon.errors import FormatError, GeometryError
+from mrirecon.io.twix import header as header_of
 from mrirecon.io.twix.file import Header
 from mrirecon.io.twix.geometry import rotation_from_normal, rotation_from_quaternion, spatial_order
 from mrirecon.io.twix.grid import Axis, Grid, readout_axis, step_axis
-from mrirecon.io.twix import header as header_of
 from mrirecon.scan.encoding import Encoding
 from mrirecon.scan.geometry import Geometry
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from mrirecon.errors import ConfigError, FormatError
 from mrirecon.io.checksum import file_pseudonym
 from mrirecon.io.plain import partial_fourier
+from mrirecon.io.twix import header as header_of
 from mrirecon.io.twix.file import COUNTERS, Measurement, flag, open_twix
 from mrirecon.io.twix.lines import acquired_mask, averaging, plan_planes, reflected_lines, sort_lines
 from mrirecon.io.twix.place import encoded_grid, place
-from mrirecon.io.twix import header as header_of
 from mrirecon.io.twix.samples import PlaneReader, noise_scan, readout_correction
 from mrirecon.scan.scan import Scan
 from mrirecon.scan.subject import Subject

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrirecon.errors import FormatError, ShapeError
+from mrirecon.io.twix import epi as twix_epi
+from mrirecon.io.twix import header as header_of
 from mrirecon.io.twix.file import Header, Measurement, TwixFile, flag
 from mrirecon.io.twix.grid import Grid
 from mrirecon.io.twix.lines import Cell
-from mrirecon.io.twix import epi as twix_epi
-from mrirecon.io.twix import header as header_of
 
 _TRAPEZOID, _SINUSOID = 2, 4
 _REGRID_FIELDS = {
