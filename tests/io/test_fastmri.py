@@ -13,6 +13,7 @@ from mrirecon.errors import FormatError
 from mrirecon.io.base import detect_format
 from mrirecon.io.fastmri import read_fastmri
 from mrirecon.linalg.fft import ifft
+from tests.io.damaged_files import assert_damaged_files_are_refused
 from tests.io.writers_for_tests import (
     COIL_WEIGHTS,
     brightest_point,
@@ -223,22 +224,7 @@ def test_metadata_crop_and_images_agree_with_the_fastmri_package(tmp_path):
 
 
 def test_missing_empty_foreign_and_truncated_files(tmp_path):
-    whole = write_fastmri(tmp_path / "a.h5", blob(), xml=header()).read_bytes()
-    for name, content in {
-        "empty.h5": b"",
-        "text.h5": b"not raw data\n" * 90,
-        "cut.h5": whole[: len(whole) // 2],
-    }.items():
-        (tmp_path / name).write_bytes(content)
-    for name, words in {
-        "nowhere.h5": "no such file",
-        "empty.h5": "empty",
-        "text.h5": "not an HDF5 file",
-        "cut.h5": "truncated or damaged",
-    }.items():
-        with pytest.raises(FormatError, match=words) as caught:
-            read_fastmri(tmp_path / name)
-        assert caught.value.path == tmp_path / name
+    assert_damaged_files_are_refused(read_fastmri, write_fastmri(tmp_path / "a.h5", blob(), xml=header()))
 
 
 @pytest.mark.parametrize(

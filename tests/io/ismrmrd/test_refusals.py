@@ -14,6 +14,7 @@ from ismrmrd import xsd
 from mrirecon.errors import FormatError, GeometryError
 from mrirecon.io.ismrmrd import index as ismrmrd_index
 from mrirecon.io.ismrmrd.reader import read_ismrmrd
+from tests.io.damaged_files import assert_damaged_files_are_refused
 from tests.io.writers_for_tests import (
     OBLIQUE_NORMAL,
     OBLIQUE_PHASE,
@@ -174,20 +175,8 @@ def good(tmp_path):
     return write_blob(tmp_path / "scan.h5", replace(BASE, point=BASE.middle))
 
 
-def test_missing_empty_foreign_and_truncated_files(tmp_path, good):
-    for name, content in {"empty.h5": b"", "text.h5": b"this is not raw data\n" * 9}.items():
-        (tmp_path / name).write_bytes(content)
-    whole = good.read_bytes()
-    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
-    for name, words in {
-        "nowhere.h5": "no such file",
-        "empty.h5": "empty",
-        "text.h5": "not an HDF5 file",
-        "cut.h5": "truncated or damaged",
-    }.items():
-        with pytest.raises(FormatError, match=words) as caught:
-            read_ismrmrd(tmp_path / name)
-        assert caught.value.path == tmp_path / name
+def test_missing_empty_foreign_and_truncated_files(good):
+    assert_damaged_files_are_refused(read_ismrmrd, good)
 
 
 @pytest.mark.parametrize(
