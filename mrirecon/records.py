@@ -32,6 +32,15 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def load_record(cls: type[T], path: str | Path) -> T:
+    """`from_mapping` of what a YAML file holds; `ConfigError` names the file and the dotted key."""
+    content = load_yaml(path)
+    try:
+        return from_mapping(cls, content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
     """An instance of the dataclass `cls` from a mapping of its field names, nested dataclasses included.
 

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from mrirecon.errors import ConfigError
-from mrirecon.records import from_mapping, load_yaml, to_mapping
+from mrirecon.records import from_mapping, load_record, load_yaml, to_mapping
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,17 @@ def test_yaml_problems(tmp_path: Path) -> None:
     (tmp_path / "tag.yaml").write_text("a: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(ConfigError, match="not valid YAML"):
         load_yaml(tmp_path / "tag.yaml")
+
+
+def test_a_record_in_a_file_is_read_and_its_mistakes_name_the_file_once(tmp_path: Path) -> None:
+    path = tmp_path / "drawing.yaml"
+    path.write_text("shape: {kind: square, side: 3}\n")
+    assert load_record(Drawing, path) == Drawing(Square(3))
+    path.write_text("shape: {kind: square, sid: 3}\n")
+    with pytest.raises(ConfigError, match=r"shape\.sid") as wrong:
+        load_record(Drawing, path)
+    assert str(wrong.value).startswith(f"{path}: ")
+    assert str(wrong.value).count(str(path)) == 1
+    with pytest.raises(ConfigError, match="cannot be read") as missing:
+        load_record(Drawing, tmp_path / "missing.yaml")
+    assert str(missing.value).count(f"{tmp_path / 'missing.yaml'}: ") == 1

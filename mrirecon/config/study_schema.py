@@ -12,7 +12,7 @@ from mrirecon.evaluation.method_choices import MethodChoice, candidates
 from mrirecon.evaluation.report.choices import ReportChoices
 from mrirecon.metrics.presets import PRESETS, preset
 from mrirecon.networks.base import Precision
-from mrirecon.records import from_mapping, load_yaml
+from mrirecon.records import load_record
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names that are fit for files everywhere."""
@@ -280,11 +280,7 @@ class StudyConfig:
 
 def load_study_config(path: str | Path) -> StudyConfig:
     """A study from a YAML file; `ConfigError` names file and dotted key."""
-    try:
-        return from_mapping(StudyConfig, load_yaml(path))
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    return load_record(StudyConfig, path)
 
 
 def _check_slices(slices: Slices | None) -> None:

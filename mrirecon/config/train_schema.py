@@ -12,7 +12,7 @@ from mrirecon.data.image_examples import ImageDegradations
 from mrirecon.data.mri_examples import MRISimulation
 from mrirecon.errors import ConfigError
 from mrirecon.networks.base import Precision
-from mrirecon.records import from_mapping, load_yaml, to_mapping
+from mrirecon.records import from_mapping, load_record, to_mapping
 from mrirecon.training.card import WeightsDtype
 from mrirecon.training.models import ModelConfig, ObjectiveConfig, model_kind
 from mrirecon.training.settings import Optimisation
@@ -206,11 +206,7 @@ class TrainConfig:
 
 def load_train_config(path: str | Path) -> TrainConfig:
     """A training configuration from a YAML file; `ConfigError` names file and dotted key."""
-    try:
-        return from_mapping(TrainConfig, load_yaml(path))
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    return load_record(TrainConfig, path)
 
 
 def course(config: TrainConfig, *, processes: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from mrirecon.errors import ConfigError, FormatError
-from mrirecon.records import from_mapping, load_yaml
+from mrirecon.records import load_record
 
 Reader = Literal[
     "fastmri",
@@ -226,11 +226,7 @@ def load_data_spec(path: str | Path) -> DataSpec:
         file is not that of the file.
     """
     path = Path(path)
-    try:
-        spec = from_mapping(DataSpec, load_yaml(path))
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    spec = load_record(DataSpec, path)
     if spec.name != path.stem:
         raise ConfigError(f"{path}: `name` must be that of the file, {path.stem!r}, got {spec.name!r}")
     return spec

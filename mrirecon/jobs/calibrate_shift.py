@@ -26,7 +26,7 @@ from mrirecon.io.atomic import atomic_file
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.metrics.feature_model import FeatureModel, Floats
 from mrirecon.networks.base import Precision
-from mrirecon.records import from_mapping, load_yaml, to_mapping
+from mrirecon.records import load_record, to_mapping
 from mrirecon.training.card import Card
 from mrirecon.training.shift_card import ShiftCard, ShiftSeparation, covariates, shift_score
 
@@ -119,11 +119,7 @@ class ShiftCalibration:
 
 def load_shift_config(path: str | Path) -> ShiftConfig:
     """A calibration from a YAML file; `ConfigError` names file and dotted key."""
-    try:
-        return from_mapping(ShiftConfig, load_yaml(path))
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    return load_record(ShiftConfig, path)
 
 
 def calibrate_shift(

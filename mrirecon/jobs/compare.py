@@ -28,7 +28,7 @@ from mrirecon.metrics.passport import MetricDefinition, describe
 from mrirecon.metrics.perceptual import Lpips
 from mrirecon.metrics.presets import lpips_like
 from mrirecon.networks.base import Precision
-from mrirecon.records import from_mapping, load_yaml
+from mrirecon.records import load_record
 
 Problems = MRIProblems | ImageProblems
 
@@ -132,11 +132,7 @@ class Comparison:
 
 def load_compare_config(path: str | Path) -> CompareConfig:
     """A comparison from a YAML file; `ConfigError` names file and dotted key."""
-    try:
-        return from_mapping(CompareConfig, load_yaml(path))
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    return load_record(CompareConfig, path)
 
 
 def with_checkpoints(config: CompareConfig, sources: Mapping[str, Source]) -> CompareConfig:

@@ -30,7 +30,7 @@ from mrirecon.jobs.compare import CompareOptions, Problems, cases_of
 from mrirecon.jobs.method_networks import network_loader
 from mrirecon.jobs.reporting import Reporter
 from mrirecon.networks.base import Precision
-from mrirecon.records import from_mapping, load_yaml, to_mapping
+from mrirecon.records import load_record, to_mapping
 from mrirecon.training.card import Card, UncertaintyCard
 
 
@@ -74,11 +74,7 @@ class UncertaintyConfig:
 
 def load_uncertainty_config(path: str | Path) -> UncertaintyConfig:
     """A calibration from a YAML file; `ConfigError` names file and dotted key."""
-    try:
-        return from_mapping(UncertaintyConfig, load_yaml(path))
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    return load_record(UncertaintyConfig, path)
 
 
 def calibrate_uncertainty(
