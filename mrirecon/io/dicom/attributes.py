@@ -146,17 +146,27 @@ def _equipment(series: ImageSeries, moment: datetime) -> list[Dataset]:
         )
         put_known(scanner, "ManufacturerModelName", text(series.protocol.model or "", 64))
         items.append(scanner)
-    items.append(
-        item(
-            PurposeOfReferenceCodeSequence=[code("109102", "DCM", "Processing Equipment")],
-            Manufacturer="mrirecon project",
-            ManufacturerModelName="mrirecon",
-            SoftwareVersions=mrirecon.__version__,
-            ContributionDateTime=moment.strftime("%Y%m%d%H%M%S.%f"),
-            ContributionDescription=f"{text(series.derivation.method, 400)} reconstruction from k-space",
-        )
+    method = text(series.derivation.method, 400)
+    return [*items, processing_equipment(moment, f"{method} reconstruction from k-space")]
+
+
+def processing_equipment(moment: datetime, what: str) -> Dataset:
+    """This program as an item of contributing equipment, with `what` it did."""
+    return item(
+        PurposeOfReferenceCodeSequence=[code("109102", "DCM", "Processing Equipment")],
+        Manufacturer="mrirecon project",
+        ManufacturerModelName="mrirecon",
+        SoftwareVersions=mrirecon.__version__,
+        ContributionDateTime=moment.strftime("%Y%m%d%H%M%S.%f"),
+        ContributionDescription=what,
     )
-    return items
+
+
+def put_moment(dataset: Dataset, moment: datetime) -> None:
+    """Date and time of the content and of the instance."""
+    for name in ("InstanceCreation", "Content"):
+        put(dataset, f"{name}Date", moment.strftime("%Y%m%d"))
+        put(dataset, f"{name}Time", moment.strftime("%H%M%S.%f"))
 
 
 def add_pixel_format(dataset: Dataset, series: ImageSeries, intensity: Intensity) -> None:
@@ -191,13 +201,17 @@ def _real_world_mapping(series: ImageSeries, intensity: Intensity) -> Dataset:
         MeasurementUnitsCodeSequence=[code("[arb'U]", "UCUM", "arbitrary unit")],
     )
     if series.quantity == "standard_deviation":
-        quantity = item(
-            ValueType="CODE",
-            ConceptNameCodeSequence=[code("246205007", "SCT", "Quantity")],
-            ConceptCodeSequence=[code("386136009", "SCT", "Standard Deviation")],
-        )
-        put(mapping, "QuantityDefinitionSequence", [quantity])
+        put(mapping, "QuantityDefinitionSequence", [standard_deviation_quantity()])
     return mapping
+
+
+def standard_deviation_quantity() -> Dataset:
+    """What the values of such a series are, as an item of a quantity definition."""
+    return item(
+        ValueType="CODE",
+        ConceptNameCodeSequence=[code("246205007", "SCT", "Quantity")],
+        ConceptCodeSequence=[code("386136009", "SCT", "Standard Deviation")],
+    )
 
 
 def add_plane_size(dataset: Dataset, series: ImageSeries) -> None:

@@ -6,41 +6,27 @@ words are in the header too, where they can be searched.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-import mrirecon
 from mrirecon.errors import ConfigError
-from mrirecon.io.atomic import atomic_folder
 from mrirecon.io.dicom.attributes import RESEARCH_PHRASE
 from mrirecon.io.dicom.companion import (
-    contributing_equipment,
+    CompanionReport,
     join_study,
-    put_equipment,
-    put_moment,
+    put_identifiers,
+    put_origin,
     read_headers,
     refer_to,
+    save_companion,
 )
-from mrirecon.io.dicom.elements import derived_uid, put, text
-from mrirecon.io.dicom.series import file_meta
+from mrirecon.io.dicom.elements import put, require_series_number, text
 from mrirecon.io.raster.certificate import CertificatePage, certificate_picture
 from mrirecon.io.raster.text import ascii_text
-
-
-@dataclass(frozen=True)
-class CompanionReport:
-    """A series of one file that was written beside a reconstruction: the file, its identifiers and number."""
-
-    path: Path
-    study_uid: str
-    series_uid: str
-    series_number: int
 
 
 def write_certificate(
@@ -82,28 +68,17 @@ def write_certificate(
     """
     if not beside:
         raise ConfigError("a certificate needs the DICOM files of its reconstruction; write them first")
-    if not 1 <= series_number < 2**31:
-        raise ConfigError(f"`series_number` must be positive and below 2^31, got {series_number}")
+    require_series_number(series_number)
     picture = certificate_picture(page)
     heads = read_headers(beside)
-    moment = clock if clock is not None else datetime.now()
     dataset = _words(page, simulated=simulated)
     join_study(dataset, heads[0])
     put(dataset, "ReferencedImageSequence", refer_to(dataset, heads))
-    put_moment(dataset, moment)
-    put_equipment(dataset)
-    put(dataset, "ContributingEquipmentSequence", [contributing_equipment(moment, "certificate of a reconstruction")])
-    put(dataset, "SeriesNumber", series_number)
+    put_origin(dataset, clock if clock is not None else datetime.now(), "certificate of a reconstruction")
     pixels = picture.tobytes()
-    digest = hashlib.sha256(pixels).hexdigest()
-    uid = derived_uid("certificate", mrirecon.__version__, str(heads[0].SeriesInstanceUID), series_number, digest)
-    put(dataset, "SeriesInstanceUID", uid)
-    put(dataset, "SOPInstanceUID", derived_uid("instance", str(uid), 1))
+    put_identifiers(dataset, heads[0], "certificate", series_number=series_number, pixels=pixels)
     _picture(dataset, picture.shape, pixels)
-    with atomic_folder(folder, overwrite=overwrite, suffixes=(".dcm",)) as temporary:
-        dataset.file_meta = file_meta(dataset)
-        dataset.save_as(temporary / "0001.dcm", enforce_file_format=True)
-    return CompanionReport(Path(folder) / "0001.dcm", str(heads[0].StudyInstanceUID), str(uid), series_number)
+    return save_companion(dataset, folder, overwrite=overwrite)
 
 
 def _words(page: CertificatePage, *, simulated: bool) -> Dataset:
@@ -129,7 +104,6 @@ def _words(page: CertificatePage, *, simulated: bool) -> Dataset:
 
 
 def _picture(dataset: Dataset, shape: tuple[int, ...], pixels: bytes) -> None:
-    put(dataset, "InstanceNumber", 1)
     put(dataset, "PatientOrientation", None)
     put(dataset, "BurnedInAnnotation", "NO")
     put(dataset, "RecognizableVisualFeatures", "NO")

@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
-from mrirecon.errors import OutputError
+from mrirecon.errors import ConfigError, OutputError
 from mrirecon.io.free_text import without_paths
 
 _CHOICES = {"OB or OW": "OW", "US or SS": "US"}
@@ -91,6 +91,12 @@ def text(value: str, limit: int) -> str:
     """`value` on one line, without paths, control characters and the value separator, at most `limit` characters."""
     printable = "".join(c if c.isprintable() else " " for c in without_paths(value).replace("\\", "/"))
     return " ".join(printable.split())[:limit].rstrip()
+
+
+def require_series_number(number: int) -> None:
+    """`ConfigError` if no series can have it."""
+    if not 1 <= number < 2**31:
+        raise ConfigError(f"`series_number` must be positive and below 2^31, got {number}")
 
 
 def derived_uid(*parts: Any) -> UID:

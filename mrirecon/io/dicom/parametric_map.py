@@ -6,7 +6,6 @@ beside it and is what people look at. Frames are in the order of that series, wh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,21 +17,18 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage
 
-import mrirecon
 from mrirecon.errors import ConfigError
-from mrirecon.io.atomic import atomic_folder
-from mrirecon.io.dicom.attributes import RESEARCH_PHRASE
-from mrirecon.io.dicom.certificate import CompanionReport
+from mrirecon.io.dicom.attributes import RESEARCH_PHRASE, standard_deviation_quantity
 from mrirecon.io.dicom.companion import (
-    contributing_equipment,
+    CompanionReport,
     join_study,
-    put_equipment,
-    put_moment,
+    put_identifiers,
+    put_origin,
     read_headers,
     refer_to,
+    save_companion,
 )
-from mrirecon.io.dicom.elements import code, derived_uid, item, put, text
-from mrirecon.io.dicom.series import file_meta
+from mrirecon.io.dicom.elements import code, derived_uid, item, put, require_series_number, text
 from mrirecon.io.grid import slice_order
 from mrirecon.io.raster.text import ascii_text
 from mrirecon.scan.series import ImageSeries
@@ -73,7 +69,8 @@ def write_parametric_map(
     Raises
     ------
     ConfigError
-        If `series` is no standard deviation, `beside` is no series of as many slices, or `factor` is not positive.
+        If `series` is no standard deviation, `beside` is no series of as many slices, `factor` is not positive,
+        or the number is impossible.
     OutputError
         If the folder cannot be written.
     """
@@ -83,28 +80,20 @@ def write_parametric_map(
         raise ConfigError(f"`beside` must be one file per slice, expected {len(series.image)}, got {len(beside)}")
     if not 0 < factor < float("inf"):
         raise ConfigError(f"`factor` must be positive and finite, got {factor}")
+    require_series_number(series_number)
     heads = read_headers(beside)
     order = list(slice_order(series.geometry, len(series.image)))
     frames = np.ascontiguousarray(series.image[order] * np.float32(factor)).astype("<f4")
-    moment = clock if clock is not None else datetime.now()
     dataset = _description(series, heads[0])
-    put_moment(dataset, moment)
-    put(dataset, "ContributingEquipmentSequence", [contributing_equipment(moment, "posterior samples, their spread")])
-    put(dataset, "SeriesNumber", series_number)
+    put_origin(dataset, clock if clock is not None else datetime.now(), "posterior samples, their spread")
     refer_to(dataset, heads)
-    digest = hashlib.sha256(frames.tobytes()).hexdigest()
-    parts = [str(heads[0].SeriesInstanceUID), series_number, digest]
-    uid = derived_uid("parametric map", mrirecon.__version__, *parts)
-    put(dataset, "SeriesInstanceUID", uid)
-    put(dataset, "SOPInstanceUID", derived_uid("instance", str(uid), 1))
-    _dimensions(dataset, derived_uid("dimension", str(uid)))
+    pixels = frames.tobytes()
+    uid = put_identifiers(dataset, heads[0], "parametric map", series_number=series_number, pixels=pixels)
+    _dimensions(dataset, derived_uid("dimension", uid))
     put(dataset, "SharedFunctionalGroupsSequence", [_shared(heads[0], frames)])
     put(dataset, "PerFrameFunctionalGroupsSequence", [_frame(head, i) for i, head in enumerate(heads, start=1)])
-    _pixels(dataset, frames)
-    with atomic_folder(folder, overwrite=overwrite, suffixes=(".dcm",)) as temporary:
-        dataset.file_meta = file_meta(dataset)
-        dataset.save_as(temporary / "0001.dcm", enforce_file_format=True)
-    return CompanionReport(Path(folder) / "0001.dcm", str(heads[0].StudyInstanceUID), str(uid), series_number)
+    _pixels(dataset, frames.shape, pixels)
+    return save_companion(dataset, folder, overwrite=overwrite)
 
 
 def _description(series: ImageSeries, head: Dataset) -> Dataset:
@@ -123,14 +112,11 @@ def _description(series: ImageSeries, head: Dataset) -> Dataset:
     put(dataset, "ContentLabel", "STANDARD_DEV")
     put(dataset, "ContentDescription", "standard deviation of the samples")
     put(dataset, "ContentCreatorName", None)
-    put(dataset, "InstanceNumber", 1)
-    put_equipment(dataset)
     put(dataset, "DeviceSerialNumber", "unknown")  # mandatory; a program has none
     put(dataset, "FrameOfReferenceUID", head.FrameOfReferenceUID)
     put(dataset, "PositionReferenceIndicator", head.get("PositionReferenceIndicator") or None)
     put(dataset, "AcquisitionContextSequence", [])
-    for keyword in ("RecognizableVisualFeatures",):
-        put(dataset, keyword, head.get(keyword, "NO"))
+    put(dataset, "RecognizableVisualFeatures", head.get("RecognizableVisualFeatures", "NO"))
     put(dataset, "PixelPresentation", "MONOCHROME")
     return dataset
 
@@ -157,13 +143,7 @@ def _shared(head: Dataset, frames: NDArray[Any]) -> Dataset:
         LUTExplanation="in stored values of the image series",
         LUTLabel="STANDARD_DEV",
         MeasurementUnitsCodeSequence=[code("[arb'U]", "UCUM", "arbitrary unit")],
-        QuantityDefinitionSequence=[
-            item(
-                ValueType="CODE",
-                ConceptNameCodeSequence=[code("246205007", "SCT", "Quantity")],
-                ConceptCodeSequence=[code("386136009", "SCT", "Standard Deviation")],
-            )
-        ],
+        QuantityDefinitionSequence=[standard_deviation_quantity()],
     )
     return item(
         PlaneOrientationSequence=[item(ImageOrientationPatient=list(head.ImageOrientationPatient))],
@@ -199,8 +179,8 @@ def _frame(head: Dataset, number: int) -> Dataset:
     )
 
 
-def _pixels(dataset: Dataset, frames: NDArray[Any]) -> None:
-    n, rows, columns = frames.shape
+def _pixels(dataset: Dataset, shape: tuple[int, ...], pixels: bytes) -> None:
+    n, rows, columns = shape
     put(dataset, "SamplesPerPixel", 1)
     put(dataset, "PhotometricInterpretation", "MONOCHROME2")
     put(dataset, "NumberOfFrames", n)
@@ -210,4 +190,4 @@ def _pixels(dataset: Dataset, frames: NDArray[Any]) -> None:
     put(dataset, "BurnedInAnnotation", "NO")
     put(dataset, "LossyImageCompression", "00")
     put(dataset, "PresentationLUTShape", "IDENTITY")
-    put(dataset, "FloatPixelData", frames.tobytes())
+    put(dataset, "FloatPixelData", pixels)

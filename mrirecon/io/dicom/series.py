@@ -33,8 +33,9 @@ from mrirecon.io.dicom.attributes import (
     add_pixel_format,
     add_plane_size,
     identity_keywords,
+    put_moment,
 )
-from mrirecon.io.dicom.elements import decimal, derived_uid, put, text
+from mrirecon.io.dicom.elements import decimal, derived_uid, put, require_series_number, text
 from mrirecon.io.dicom.template import Template
 from mrirecon.io.dicom.template_reader import read_template
 from mrirecon.io.grid import export_affine, slice_order
@@ -149,8 +150,8 @@ def write_dicom(
     """
     if original and series.derivation.kind == "learned":
         raise ConfigError("`original` is for linear or iterative reconstructions; a learned one is DERIVED")
-    if series_number is not None and not 1 <= series_number < 2**31:
-        raise ConfigError(f"`series_number` must be positive and below 2^31, got {series_number}")
+    if series_number is not None:
+        require_series_number(series_number)
     if factor is not None and not 0 < factor < float("inf"):
         raise ConfigError(f"`factor` must be positive and finite, got {factor}")
     if overwrite:
@@ -249,9 +250,7 @@ def series_attributes(
     put(dataset, "SpecificCharacterSet", "ISO_IR 192")
     put(dataset, "SOPClassUID", MRImageStorage)
     put(dataset, "SeriesDescription", _series_description(series))
-    for name in ("InstanceCreation", "Content"):
-        put(dataset, f"{name}Date", moment.strftime("%Y%m%d"))
-        put(dataset, f"{name}Time", moment.strftime("%H%M%S.%f"))
+    put_moment(dataset, moment)
     put(dataset, "AcquisitionNumber", 1)
     put(dataset, "PositionReferenceIndicator", None)
     add_acquisition(dataset, series)

@@ -75,4 +75,6 @@ def test_refusals(tmp_path: Path) -> None:
         write_parametric_map(spread, tmp_path / "x", beside=paths[:4], factor=1.0, series_number=5)
     with pytest.raises(ConfigError, match="`factor` must be positive"):
         write_parametric_map(spread, tmp_path / "x", beside=paths, factor=0.0, series_number=5)
+    with pytest.raises(ConfigError, match="`series_number` must be positive"):
+        write_parametric_map(spread, tmp_path / "x", beside=paths, factor=1.0, series_number=0)
     assert not (tmp_path / "x").exists()
