@@ -22,6 +22,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -34,6 +35,7 @@ from torch.nn.functional import avg_pool2d
 from mrirecon.diffusion.conditional import ConditionalDenoiser
 from mrirecon.errors import ConfigError
 from mrirecon.linalg.fft import fft
+from mrirecon.metrics.feature_model import Floats
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.mri import CartesianMRI
 from mrirecon.operators.noise import GaussianNoise
@@ -129,6 +131,15 @@ def shift_profile(
         log(grid / max(sampled, 1.0)),
         log(max(sigma, _LEAST)),
         contrast(magnitude),
+    )
+
+
+def stacked(profiles: Sequence[ShiftProfile]) -> tuple[Floats, Floats, Floats]:
+    """Features (profile, feature), and the two covariates (profile,) in the order of `ShiftProfile`."""
+    return (
+        np.array([profile.features for profile in profiles]),
+        np.array([profile.log_acceleration for profile in profiles]),
+        np.array([profile.log_noise for profile in profiles]),
     )
 
 

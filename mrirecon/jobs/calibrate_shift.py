@@ -19,7 +19,7 @@ from mrirecon.data.volumes import data_root
 from mrirecon.diffusion.conditional import ConditionalDenoiser
 from mrirecon.errors import ConfigError
 from mrirecon.evaluation.shift_groups import ShiftGroup, ShiftScan, measured_scans, simulated_scans
-from mrirecon.evaluation.shift_profile import ShiftProfile, shift_profile
+from mrirecon.evaluation.shift_profile import ShiftProfile, shift_profile, stacked
 from mrirecon.evaluation.statistics.separation import auroc, auroc_interval
 from mrirecon.evaluation.undersampling import MRISetting
 from mrirecon.io.atomic import atomic_file
@@ -198,12 +198,11 @@ def calibrate_shift(
 def shift_calibration(config: ShiftConfig, sets: Mapping[str, list[Profiled]], *, command: str) -> ShiftCalibration:
     """The calibration that five sets of profiles give, named as in `calibrate_shift`."""
     usual, measured_usual = sets["usual"], sets["measured_usual"]
-    model = FeatureModel.fit(*_features(sets["fitted"]))
+    features, *given = stacked([scan.profile for scan in sets["fitted"]])
+    model = FeatureModel.fit(features, covariates(*given))
 
     def scores(scans: list[Profiled]) -> Floats:
-        features = np.array([scan.profile.features for scan in scans])
-        rs, noises = (np.array([getattr(s.profile, n) for s in scans]) for n in ("log_acceleration", "log_noise"))
-        return shift_score(model, features, rs, noises)
+        return shift_score(model, *stacked([scan.profile for scan in scans]))
 
     level, base = 1 - config.false_alarm_rate, scores(usual)
     threshold = _upper_quantile(base, level)
@@ -265,12 +264,6 @@ def _profiled(
         generator=torch.Generator().manual_seed(seed),
     )
     return Profiled(scan.group, scan.subject, profile)
-
-
-def _features(scans: list[Profiled]) -> tuple[Floats, Floats]:
-    profiles = [scan.profile for scan in scans]
-    given = covariates(np.array([p.log_acceleration for p in profiles]), np.array([p.log_noise for p in profiles]))
-    return np.array([p.features for p in profiles]), given
 
 
 def _upper_quantile(values: Floats, level: float) -> float:

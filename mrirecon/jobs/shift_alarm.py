@@ -12,7 +12,7 @@ from torch import Tensor
 from mrirecon.config.build_unfolded import TrainedMethod
 from mrirecon.diffusion.conditional import ConditionalDenoiser
 from mrirecon.evaluation.problems import evenly_spaced
-from mrirecon.evaluation.shift_profile import ShiftProfile, shift_profile
+from mrirecon.evaluation.shift_profile import ShiftProfile, shift_profile, stacked
 from mrirecon.metrics.shift_report import CueName, ShiftCue, ShiftReport, not_scored
 from mrirecon.mri.mask_description import describe_mask
 from mrirecon.operators.mri import CartesianMRI
@@ -104,12 +104,7 @@ def shift_alarm(
         return not_scored(reason, checkpoint=card.name, cues=found)
     if not profiles:
         return not_scored("no plane could be scored (empty, or two map sets)", checkpoint=card.name, cues=found)
-    scores = calibration.score(
-        np.array([profile.features for profile in profiles]),
-        np.array([profile.log_acceleration for profile in profiles]),
-        np.array([profile.log_noise for profile in profiles]),
-    )
-    score = float(np.median(scores))
+    score = float(np.median(calibration.score(*stacked(profiles))))
     unusual = score > calibration.threshold
     rate = f"{100 * calibration.false_alarm_rate:g} %"
     judged = f"score {score:.2f}, threshold {calibration.threshold:.2f}, which {rate} of usual scans exceed"
