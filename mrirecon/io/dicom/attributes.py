@@ -17,6 +17,8 @@ from mrirecon.scan.identity import Identity
 from mrirecon.scan.series import ImageSeries
 
 RESEARCH_PHRASE = "research use only, not for diagnosis"
+NOMINAL_SUFFIX = "GEOM-NOMINAL"
+"""In the series description, and in a comment, where the place is nominal."""
 NOMINAL_PHRASE = (
     "orientation and position are nominal; do not use for left/right, measurement across slices or registration"
 )
@@ -87,6 +89,11 @@ def add_identified_patient(dataset: Dataset, series: ImageSeries, identity: Iden
 def identity_keywords(dataset: Dataset) -> tuple[str, ...]:
     """Keywords of attributes that say who was examined, when and where, and have a value."""
     return tuple(name for name in IDENTIFYING if str(dataset.get(name) or "").strip())
+
+
+def says_nominal(header: Dataset) -> bool:
+    """Whether a written image says that its position and orientation are placeholders."""
+    return any(NOMINAL_SUFFIX in str(header.get(name, "")) for name in ("SeriesDescription", "ImageComments"))
 
 
 def add_acquisition(dataset: Dataset, series: ImageSeries) -> None:

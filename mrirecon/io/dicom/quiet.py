@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from mrirecon.errors import FormatError
@@ -51,3 +53,12 @@ def whole_number(path: Path, header: Dataset, keyword: str) -> int:
             path, "must be a positive whole number; the header is damaged, copy the file again", key=keyword
         )
     return value
+
+
+def finite_numbers(header: Dataset, keyword: str, count: int) -> NDArray[np.float64] | None:
+    """So many finite numbers of a header; None if it has not got them."""
+    try:
+        values = np.array([float(v) for v in header.get(keyword)], dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return values if values.shape == (count,) and np.isfinite(values).all() else None

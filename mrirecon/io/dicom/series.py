@@ -25,6 +25,7 @@ import mrirecon
 from mrirecon.errors import ConfigError, OutputError
 from mrirecon.io.atomic import atomic_folder
 from mrirecon.io.dicom.attributes import (
+    NOMINAL_SUFFIX,
     RESEARCH_PHRASE,
     add_acquisition,
     add_anonymous_patient,
@@ -45,7 +46,6 @@ from mrirecon.scan.series import ImageSeries
 
 __all__ = ["RESEARCH_PHRASE", "DicomReport", "write_dicom"]
 
-NOMINAL_SUFFIX = "GEOM-NOMINAL"
 NOMINAL_WARNING = (
     "orientation and position are nominal (GEOM-NOMINAL): do not use for left/right, registration or planning"
 )

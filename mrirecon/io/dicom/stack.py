@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
+from mrirecon.io.dicom.attributes import says_nominal
 from mrirecon.io.dicom.images import pixel_values
-from mrirecon.io.dicom.quiet import quiet_dicom, whole_number
+from mrirecon.io.dicom.quiet import finite_numbers, quiet_dicom, whole_number
 from mrirecon.scan.geometry import Geometry
 
 _HEADER = (
@@ -27,7 +28,6 @@ _HEADER = (
     *("PatientIdentityRemoved",),
 )
 _NEEDED = (("PixelSpacing", 2), ("ImagePositionPatient", 3), ("ImageOrientationPatient", 6))
-_NOMINAL = "GEOM-NOMINAL"
 _SAME_PLACE_MM = 1e-3
 _MOST_SLOTS = 8  # times the number of slices: more is no stack with gaps but several stacks
 
@@ -170,12 +170,9 @@ def _stack(root: Path, found: list[tuple[Path, Dataset]]) -> DicomStack:
     dy, dx = _numbers(first_path, first, "PixelSpacing", 2)
     affine = np.eye(4)
     affine[:3] = np.stack([normal * step, column * dy, row * dx, _start(positions, slots, normal)], axis=1)
-    texts = (first.get("SeriesDescription", ""), first.get("ImageComments", ""))
     frame = _uid(first, "FrameOfReferenceUID")
     try:
-        geometry = Geometry(
-            affine, thickness, nominal=any(_NOMINAL in str(t) for t in texts), frame_of_reference_uid=frame
-        )
+        geometry = Geometry(affine, thickness, nominal=says_nominal(first), frame_of_reference_uid=frame)
     except GeometryError as error:
         raise FormatError(root, f"its grid cannot be used: {error}") from error
     sideways = np.linalg.norm(positions - positions[0] - np.outer(along - along[0], normal), axis=1).max()
@@ -229,10 +226,7 @@ def _uid(header: Dataset, keyword: str) -> str | None:
 
 
 def _numbers(path: Path, header: Dataset, keyword: str, count: int) -> NDArray[np.float64]:
-    try:
-        values = np.array([float(v) for v in header.get(keyword)], dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != (count,) or not np.isfinite(values).all():
+    values = finite_numbers(header, keyword, count)
+    if values is None:
         raise FormatError(path, f"needs {count} numbers here; images without a place cannot be compared", key=keyword)
     return values

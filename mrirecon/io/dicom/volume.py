@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from mrirecon.errors import FormatError, GeometryError
+from mrirecon.io.dicom.attributes import says_nominal
 from mrirecon.io.dicom.images import pixel_values
-from mrirecon.io.dicom.quiet import quiet_dicom, whole_number
+from mrirecon.io.dicom.quiet import finite_numbers, quiet_dicom, whole_number
 from mrirecon.scan.geometry import Geometry
 
 _HEADER = (
@@ -22,7 +23,6 @@ _HEADER = (
     *("SamplesPerPixel", "Rows", "Columns", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     *("ImagePositionPatient", "ImageOrientationPatient"),
 )
-_NOMINAL = "GEOM-NOMINAL"
 _DRIFT = 0.5  # of a pixel, between the first and the last slice
 _OFF_GRID = 0.1  # of the slice step, from equal steps: more than the rounding of any scanner, less than a missing slice
 
@@ -84,7 +84,7 @@ def dicom_volumes(files: Iterable[Path]) -> tuple[list[DicomVolume], list[str]]:
 
 
 def _key(header: Dataset) -> tuple[object, ...]:
-    directions = _numbers(header, "ImageOrientationPatient", 6)
+    directions = finite_numbers(header, "ImageOrientationPatient", 6)
     rounded = None if directions is None else tuple(np.round(directions, 3) + 0.0)
     rows, columns = (int(header.get(k) or 0) if str(header.get(k)).isdigit() else 0 for k in ("Rows", "Columns"))
     return str(header.get("SeriesInstanceUID", "")), rows, columns, rounded
@@ -97,11 +97,11 @@ def _volume(group: list[tuple[Path, Dataset]]) -> DicomVolume:
     if int(first.get("NumberOfFrames", 1) or 1) != 1 or int(first.get("SamplesPerPixel", 1) or 1) != 1:
         raise FormatError(path, "only single-frame grey images are shown; split enhanced or colour images first")
     placed = all(
-        _numbers(h, name, n) is not None
+        finite_numbers(h, name, n) is not None
         for _, h in group
         for name, n in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6))
     )
-    spacing = _numbers(first, "PixelSpacing", 2)
+    spacing = finite_numbers(first, "PixelSpacing", 2)
     dy, dx = (1.0, 1.0) if spacing is None else (float(v) for v in spacing)
     shape = len(group), int(first.Rows), int(first.Columns)
     ordered, geometry = _placed(group, shape, dy, dx) if placed else _unplaced(group, shape, dy, dx)
@@ -142,10 +142,8 @@ def _placed(
             step = normal * (step @ normal)
     affine = np.eye(4)
     affine[:3] = np.stack([step, directions[3:] * dy, directions[:3] * dx, start], axis=1)
-    texts = (first.get("SeriesDescription", ""), first.get("ImageComments", ""))
-    nominal = any(_NOMINAL in str(text) for text in texts)
     try:
-        return ordered, Geometry(affine, thickness, nominal=nominal)
+        return ordered, Geometry(affine, thickness, nominal=says_nominal(first))
     except GeometryError as error:
         raise FormatError(path, f"its grid cannot be used: {error}") from error
 
@@ -156,11 +154,3 @@ def _unplaced(
     ordered = sorted(group, key=lambda item: (int(item[1].get("InstanceNumber") or 0), item[0].name))
     thickness = float(group[0][1].get("SliceThickness") or 1.0)
     return ordered, Geometry.placeholder(shape=shape, voxel_size_mm=(thickness, dy, dx), slice_thickness_mm=thickness)
-
-
-def _numbers(header: Dataset, name: str, count: int) -> NDArray[np.float64] | None:
-    try:
-        values = np.array([float(v) for v in header.get(name)], dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-    return values if values.shape == (count,) and np.isfinite(values).all() else None
