@@ -99,7 +99,7 @@ def simulated_cases(problems: MRIProblems, specs: Path, root: str | Path | None)
 
 
 def slice_stacks(spec: DataSpec, split: str, root: Path) -> tuple[NDArray[np.float32], ...]:
-    """The volumes of `slice_stacks_with_sizes` alone."""
+    """The volumes of `slice_stacks_with_geometry` alone."""
     return tuple(stack for stack, _ in slice_stacks_with_geometry(spec, split, root))
 
 

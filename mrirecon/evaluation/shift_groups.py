@@ -84,8 +84,9 @@ def simulated_scans(
     """
     for name in group.specs:
         volumes = group_volumes(load_data_spec(specs / f"{name}.yaml"), group.split, root)
-        for subject, some in _by_subject(name, volumes).items():
-            share = -(-group.scans // len(_by_subject(name, volumes)))
+        people = _by_subject(name, volumes)
+        for subject, some in people.items():
+            share = -(-group.scans // len(people))
             examples = MRIExamples(some, simulation, seed=crc32(f"{seed}/{subject}".encode()))
             for index in range(share):
                 batch = examples.batch(index)
