@@ -32,10 +32,15 @@ def main(*argv: str) -> None:
     p.add_argument("--device", default="cpu")
     p.add_argument("--write-card", type=Path, metavar="CHECKPOINT", help="folder or .safetensors file of these weights")
     arguments = p.parse_args(argv or None)
+    if arguments.write_card is not None:  # before hours of profiles
+        sources = (arguments.checkpoint, arguments.write_card)
+        used, written = (read_card(find_checkpoint(source).with_suffix(".json")) for source in sources)
+        if written.weights_sha256 != used.weights_sha256:
+            p.error(f"--write-card {arguments.write_card} holds other weights than --checkpoint {arguments.checkpoint}")
     config = load_shift_config(arguments.config)
     name = Path(arguments.checkpoint).name
     command = f"python -m pipelines.shift_alarm --config configs/{arguments.config.name} --checkpoint {name}"
-    found, card = calibrate_shift(
+    found = calibrate_shift(
         config,
         arguments.checkpoint,
         arguments.out,
@@ -46,9 +51,6 @@ def main(*argv: str) -> None:
         device=arguments.device,
     )
     if arguments.write_card is not None:
-        written = read_card(find_checkpoint(arguments.write_card).with_suffix(".json"))
-        if written.weights_sha256 != card.weights_sha256:
-            p.error(f"--write-card {arguments.write_card} holds other weights than --checkpoint {arguments.checkpoint}")
         record_shift(arguments.write_card, found.card)
     rows = [
         [s.group + kind, f"{s.auroc:.3f}", f"{s.low:.3f} to {s.high:.3f}", f"{100 * s.detected:.0f}", f"{s.scans}",

@@ -117,3 +117,13 @@ def test_twix_brain_measured_maps(tmp_path: Path) -> None:
     found = series(tmp_path / "out" / "dicom")[0]
     assert found.shape == (128, 128)
     assert agreement(found, expected) > 0.9
+
+
+def test_the_shift_alarm_refuses_the_card_of_other_weights_before_it_reads_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_checkpoint(tmp_path / "tiny")
+    arguments = ("--checkpoint", "mri-small", "--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "out"))
+    with pytest.raises(SystemExit):
+        script("shift_alarm").main(*arguments, "--write-card", str(other))
+    assert "holds other weights" in capsys.readouterr().err

@@ -27,7 +27,6 @@ from mrirecon.jobs.reporting import Reporter
 from mrirecon.metrics.feature_model import FeatureModel, Floats
 from mrirecon.networks.base import Precision
 from mrirecon.records import load_record, to_mapping
-from mrirecon.training.card import Card
 from mrirecon.training.shift_card import ShiftCard, ShiftSeparation, covariates, shift_score
 
 
@@ -132,12 +131,8 @@ def calibrate_shift(
     root: str | Path | None,
     command: str,
     device: str = "cpu",
-) -> tuple[ShiftCalibration, Card]:
+) -> ShiftCalibration:
     """Profile all scans, fit, choose the threshold, and write ``shift.json`` and ``profiles.json`` into `out`.
-
-    Returns
-    -------
-        What was found, and the card of the checkpoint as it is.
 
     Raises
     ------
@@ -192,7 +187,7 @@ def calibrate_shift(
     for name, value in (("shift.json", content), ("profiles.json", to_mapping(sets))):
         with atomic_file(out / name, overwrite=True) as temporary:
             temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    return calibration, trained.card
+    return calibration
 
 
 def shift_calibration(config: ShiftConfig, sets: Mapping[str, list[Profiled]], *, command: str) -> ShiftCalibration:
