@@ -36,6 +36,7 @@ from mrirecon.diffusion.conditional import ConditionalDenoiser
 from mrirecon.errors import ConfigError
 from mrirecon.linalg.fft import fft
 from mrirecon.metrics.feature_model import Floats
+from mrirecon.operators.image import image_space
 from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.operators.mri import CartesianMRI
 from mrirecon.operators.noise import GaussianNoise
@@ -168,10 +169,10 @@ def denoising_errors(
     """
     band = frequency_bands((image.shape[-2], image.shape[-1]), bands).to(image.device)
     counts = torch.bincount(band.flatten(), minlength=len(bands) + 1).clamp_min(1)
+    space = image_space(*image.shape, dtype=image.dtype)
     actual, promised = [], []
     for level in levels:
-        pairs = torch.randn((*image.shape, 2), dtype=image.real.dtype, device=generator.device, generator=generator)
-        unit = torch.view_as_complex(pairs).to(image.device)
+        unit = space.randn(generator=generator).to(image.device)
         error = fft(prior(image + level * unit, level) - image, (-2, -1))[0] / level
         actual.append(_by_band(error.abs().square(), band, counts))
         promised.append(_by_band((fft(unit, (-2, -1))[0].conj() * error).real, band, counts))
