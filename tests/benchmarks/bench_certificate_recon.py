@@ -44,7 +44,7 @@ from mrirecon.operators.measurement import MeasurementModel
 from mrirecon.reconstruction.base import Reconstruction, Reconstructor
 from mrirecon.records import from_mapping
 from mrirecon.scan import Scan
-from tests.benchmarks.bench_certificate import share
+from tests.benchmarks.bench_certificate import disc, share
 
 FORMS = ("quick", "sharp")
 METHODS = ("sense", "wavelet", "unfolded")
@@ -65,14 +65,11 @@ def brain(number: int, lesion: Tensor | None = None) -> Scan:
     return simulate_scan(volume, geometry, source=anatomy.source, snr=snr, seed=number)
 
 
-def disc(number: int, diameter: int, contrast: float) -> Tensor:
+def lesion_in(number: int, diameter: int, contrast: float) -> Tensor:
     """A disc at a random place where there is tissue, (y, x)."""
     image = torch.from_numpy(load_anatomy().volume[4 + number % 16])
-    inside = torch.nonzero(image > 0.4 * torch.quantile(image[image > 0], 0.99))
-    generator = torch.Generator().manual_seed(number)
-    centre = inside[int(torch.randint(len(inside), (), generator=generator))]
-    grid = torch.stack(torch.meshgrid(*map(torch.arange, image.shape), indexing="ij"))
-    return contrast * ((grid - centre[:, None, None]).square().sum(0) <= (diameter / 2) ** 2).float()
+    tissue = image > 0.4 * torch.quantile(image[image > 0], 0.99)
+    return contrast * disc(tissue, diameter, torch.Generator().manual_seed(number))
 
 
 def raw(scan: Scan, path: Path, *, kspace: Tensor | None = None, mask: Tensor | None = None) -> Path:
@@ -230,7 +227,7 @@ def lesions(method: str, n_scans: int, folder: Path) -> None:
         verdicts, sizes = [], []
         wrong: Callable[[Tensor], object] = always if kind == "always" else altered
         for number in range(n_scans):
-            lesion = disc(number, diameter, contrast)
+            lesion = lesion_in(number, diameter, contrast)
             scan = brain(number, lesion if kind == "lost" else None)
             with wrong(-lesion if kind == "lost" else lesion):  # type: ignore[attr-defined]
                 result = certified(raw(scan, folder / "s.h5"), method, form, "--accelerate", "4")
