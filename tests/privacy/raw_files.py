@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,3 +225,10 @@ def leaks(text: str | bytes) -> list[str]:
     plain = text.decode("latin-1") if isinstance(text, bytes) else text
     plain = plain.lower()
     return [word for word in CANARIES if word in plain or (word.isdigit() and word in plain.replace("-", ""))]
+
+
+def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every file in a folder; behind those of a packed one what they unpack to."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        yield path.relative_to(folder).as_posix(), data + gzip.decompress(data) if path.suffix == ".gz" else data

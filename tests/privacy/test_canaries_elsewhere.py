@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import json
 import threading
@@ -21,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from mrirecon.cli import main
 from mrirecon.serving.viewer.server import PAGE, ViewerServer
 from tests.acceptance.scans import ScanRecipe, write_scan
-from tests.privacy.raw_files import BORN, FORMATS, NAME, PATIENT, Raw, leaks
+from tests.privacy.raw_files import BORN, FORMATS, NAME, PATIENT, Raw, files_of, leaks
 
 QUICK = ("--method", "sense", "--iterations", "3")
 ELSEWHERE = {  # what a template holds and the written series must not
@@ -39,12 +38,6 @@ ELSEWHERE = {  # what a template holds and the written series must not
     "PerformedProcedureStepDescription": "CANARYSTEP",
     "RequestedProcedureDescription": "CANARYREQUEST",
 }
-
-
-def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        data = path.read_bytes()
-        yield path.relative_to(folder).as_posix(), gzip.decompress(data) if path.suffix == ".gz" else data
 
 
 def identify(series: Path) -> None:
