@@ -112,7 +112,7 @@ def shift_alarm(
         f"Shift alarm: UNUSUAL. This scan does not look like those that {card.name} was trained on ({judged}); compare "
         "with a classical reconstruction and do not rely on fine detail."
         if unusual
-        else f"Shift alarm: usual. This scan looks like those that {card.name} was trained on ({judged})."
+        else f"Shift alarm: usual. This scan scores like those that {card.name} is calibrated for ({judged})."
     )
     return ShiftReport(
         verdict="unusual" if unusual else "usual",

@@ -10,7 +10,7 @@ from mrirecon.errors import ConfigError
 CueName = Literal["acceleration", "mask", "matrix", "coils", "noise", "field strength", "contrast"]
 LIMITS = (
     "It compares the scan with the calibration scans as a whole: a small lesion, or anything else that fills few "
-    "pixels, does not move it, and a usual score does not vouch for the image."
+    "pixels, does not move it, other anatomy may pass, and a usual score does not vouch for the image."
 )
 
 

@@ -146,7 +146,7 @@ def test_usual_and_unusual_scans_are_called_so(calibration, tmp_path):
     usual = alarm(card, profiles(8, 9), kind="random", field=3.0)
     assert (usual.verdict, usual.warnings, usual.cues) == ("usual", (), ())
     assert usual.planes == 8
-    assert "usual. This scan looks like" in usual.sentence
+    assert "usual. This scan scores like" in usual.sentence
     other = alarm(card, profiles(8, 9, shift=3.0), kind="random")
     assert other.verdict == "unusual"
     assert other.score > other.threshold == calibration.card.threshold
