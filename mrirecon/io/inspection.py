@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +15,6 @@ from mrirecon.scan.scan import Scan
 
 _DIRECTIONS = (("right", "left"), ("anterior", "posterior"), ("feet", "head"))
 _TYPED = "protocol_name"  # by people; may hold theirs or the patient's name
-_POSITION = re.compile("(HF|FF|LF|RF)(P|S|DR|DL)")
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -49,12 +47,12 @@ def describe_scan(scan: Scan) -> dict[str, Any]:
 
 def describe_protocol(protocol: Protocol) -> dict[str, Any]:
     """The acquisition parameters; texts that people type are left out unless they are one of the standard's words."""
+    from mrirecon.io.dicom.attributes import defined_position
     from mrirecon.io.dicom.body_part import defined_part
 
     found = {f.name: getattr(protocol, f.name) for f in fields(protocol) if f.name != _TYPED}
-    position = (protocol.patient_position or "").upper()
     found["body_part"] = defined_part(protocol.body_part)
-    found["patient_position"] = position if _POSITION.fullmatch(position) else None
+    found["patient_position"] = defined_position(protocol.patient_position)
     return found
 
 

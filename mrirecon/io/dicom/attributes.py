@@ -96,6 +96,18 @@ def says_nominal(header: Dataset) -> bool:
     return any(NOMINAL_SUFFIX in str(header.get(name, "")) for name in ("SeriesDescription", "ImageComments"))
 
 
+def defined_position(name: str | None) -> str | None:
+    """The defined term of a patient's position that `name` is, None if it is none.
+
+    Examples
+    --------
+    >>> defined_position("hfs"), defined_position("on the side"), defined_position(None)
+    ('HFS', None, None)
+    """
+    position = (name or "").upper()
+    return position if position in _POSITIONS else None
+
+
 def add_acquisition(dataset: Dataset, series: ImageSeries) -> None:
     """Equipment and acquisition parameters, as far as the protocol knows them.
 
@@ -122,8 +134,7 @@ def add_acquisition(dataset: Dataset, series: ImageSeries) -> None:
     put(dataset, "NumberOfAverages", protocol.n_averages)
     put(dataset, "InPlanePhaseEncodingDirection", "ROW" if protocol.phase_encoding_axis == "x" else "COL")
     put_known(dataset, "SequenceName", text(protocol.sequence_name or "", 16))
-    position = (protocol.patient_position or "").upper()
-    put(dataset, "PatientPosition", position if position in _POSITIONS else None)
+    put(dataset, "PatientPosition", defined_position(protocol.patient_position))
     add_body_part(dataset, protocol.body_part)
 
 
