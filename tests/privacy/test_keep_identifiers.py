@@ -45,7 +45,8 @@ def test_mrd_joins_its_own_study_and_frame(mrd: Path, tmp_path: Path, capsys: py
     checks.t2_entities(tmp_path / "out" / "dicom")
     record = json.loads((tmp_path / "out" / "provenance.json").read_text())["identifiers"]
     assert (record["state"], record["source"]) == ("kept", "raw header")
-    assert {"PatientName", "PatientID", "StudyInstanceUID", "ProtocolName"} <= set(record["attributes"])
+    kept = {"PatientName", "PatientID", "StudyInstanceUID", "ProtocolName", "FrameOfReferenceUID"}
+    assert kept <= set(record["attributes"])
     assert "warning: identifiers of the raw header are kept" in printed
     assert leaks(printed) == []
     for name, data in files_of(tmp_path / "out"):
@@ -91,6 +92,8 @@ def test_twix_and_fastmri_keep_what_they_have(tmp_path: Path) -> None:
     head = pydicom.dcmread(tmp_path / "f" / "dicom" / "0001.dcm")
     assert (head.PatientID, head.StudyInstanceUID) == (PATIENT, STUDY_UID)
     assert head.FrameOfReferenceUID != FRAME_UID, "the position is nominal, so it is in no frame of the scanner"
+    record = json.loads((tmp_path / "f" / "provenance.json").read_text())["identifiers"]
+    assert "FrameOfReferenceUID" not in record["attributes"]
 
 
 def test_a_twix_number_keeps_its_leading_zeros_and_a_name_its_accents(tmp_path: Path) -> None:

@@ -170,11 +170,13 @@ def write_dicom(
         add_identified_patient(dataset, series, identity)
     else:
         add_anonymous_patient(dataset, series)
-    identifiers = _identifiers(dataset, source="raw header" if reference is None else "template")
     number = series_number or _default_number(series, reference)
     put(dataset, "SeriesNumber", number)
     frame = _frame_of_reference(series, reference)
     put(dataset, "FrameOfReferenceUID", frame)
+    theirs = reference is not None or (identity is not None and frame == identity.frame_of_reference_uid)
+    source = "raw header" if reference is None else "template"
+    identifiers = _identifiers(dataset, source=source, frame_kept=theirs)
     affine = export_affine(series.geometry, _shape(series))
     stored = intensity.store(series.image)
     uid = _series_uid(series, stored, affine, study=str(dataset.StudyInstanceUID), number=number)
@@ -196,11 +198,12 @@ def write_dicom(
     )
 
 
-def _identifiers(dataset: Dataset, *, source: str) -> dict[str, Any]:
+def _identifiers(dataset: Dataset, *, source: str, frame_kept: bool) -> dict[str, Any]:
     """Whether the files say who was examined; names of attributes only."""
     if str(dataset.get("PatientIdentityRemoved") or "") == "YES":
         return {"state": "removed"}
-    return {"state": "kept", "source": source, "attributes": list(identity_keywords(dataset))}
+    frame = ["FrameOfReferenceUID"] if frame_kept else []
+    return {"state": "kept", "source": source, "attributes": [*identity_keywords(dataset), *frame]}
 
 
 def _identity_warning(identifiers: Mapping[str, Any]) -> tuple[str, ...]:
